@@ -1,0 +1,5 @@
+"""`python -m twinrow` is the command line."""
+
+from twinrow.cli import main
+
+main()

@@ -1,0 +1,1 @@
+"""Systems that twinrow reads and writes, each behind the protocol of `base`."""

@@ -1,0 +1,1 @@
+"""The way of the data: changes, pair, carry, decide, write, settle."""

@@ -1,0 +1,1 @@
+"""What mappings, fields, filters and outcomes are: immutable values, without I/O, clock or frames."""

@@ -1,0 +1,1 @@
+"""The standard table mappings, as data files, and the rules that special tables need."""

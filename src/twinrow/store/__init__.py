@@ -1,0 +1,1 @@
+"""What twinrow remembers: functions by family of tables, each taking a database transaction."""
