@@ -1,0 +1,84 @@
+"""Canonical texts: every value as one text, so that values can be compared, stored and brought back exactly.
+
+The canonical text of a value says the same for the same value and nothing else: decimals without trailing zeros, points in
+time as microseconds since 1970 in UTC. A null value is the text `NULL`, a value that is not known is null in the column.
+Bases are canonical texts of all fields of a record, packed into one text (`pack`, `unpack`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from twinrow.batch.columns import INSTANT, column_type
+from twinrow.model.tables import Field, FieldType
+
+NULL = "\x01"
+"""The canonical text of null."""
+
+_ABSENT = "\x02"
+_SEPARATOR = "\x1f"
+_ESCAPES = (("\x1b", "\x1b0"), (_SEPARATOR, "\x1b1"), (NULL, "\x1b2"), (_ABSENT, "\x1b3"))
+_SPECIAL = "[\x01\x02\x1b\x1f]"
+
+
+def canonical(value: pl.Expr, field: Field) -> pl.Expr:
+    """Return the canonical text of a column that holds values of the field (type `column_type(field)`)."""
+    match field.type:
+        case FieldType.DECIMAL:
+            text = value.cast(pl.String)
+            if column_type(field).scale:  # type: ignore[attr-defined]
+                text = text.str.strip_chars_end("0").str.strip_chars_end(".")
+        case FieldType.DATETIME:
+            text = value.dt.epoch("us").cast(pl.String)
+        case _ if field.is_text:
+            text = _escape(value)
+        case _:
+            text = value.cast(pl.String)
+    return text.fill_null(NULL)
+
+
+def _escape(text: pl.Expr) -> pl.Expr:
+    escaped = text
+    for plain, code in _ESCAPES:
+        escaped = escaped.str.replace_all(plain, code, literal=True)
+    # Control characters are rare: the expression with the replacements only counts where there is one.
+    return pl.when(text.str.contains(_SPECIAL)).then(escaped).otherwise(text)
+
+
+def restore(text: pl.Expr, field: Field) -> pl.Expr:
+    """Return the values (type `column_type(field)`) whose canonical texts a column holds; unknown and null become null."""
+    known = pl.when(text != NULL).then(text)
+    match field.type:
+        case FieldType.DATETIME:
+            return known.cast(pl.Int64).cast(INSTANT)
+        case FieldType.BOOLEAN:
+            return known == "true"
+        case FieldType.DATE:
+            return known.str.to_date("%Y-%m-%d", strict=False)
+        case _ if field.is_text:
+            plain: pl.Expr = known
+            for original, code in reversed(_ESCAPES):
+                plain = plain.str.replace_all(code, original, literal=True)
+            return pl.when(known.str.contains("\x1b", literal=True)).then(plain).otherwise(known)
+        case _:
+            return known.cast(column_type(field))
+
+
+def pack(texts: Sequence[str]) -> pl.Expr:
+    """Pack columns of canonical texts into one text; unknown values (null) are kept as unknown."""
+    return pl.concat_str([pl.col(name).fill_null(_ABSENT) for name in texts], separator=_SEPARATOR)
+
+
+def unpack(frame: pl.DataFrame, packed: str, names: Sequence[str]) -> pl.DataFrame:
+    """Replace the packed column by columns of canonical texts with these names, in the order in which they were packed.
+
+    Where the packed text is null, all are unknown (null).
+    """
+    fields = pl.col(packed).str.split_exact(_SEPARATOR, len(names) - 1).struct.rename_fields(list(names))
+    return (
+        frame.with_columns(fields.alias(packed))
+        .unnest(packed)
+        .with_columns(pl.when(pl.col(name) != _ABSENT).then(pl.col(name)).alias(name) for name in names)
+    )

@@ -1,0 +1,348 @@
+"""Table mappings and field mappings: which tables and fields correspond, and the rules for keeping them so.
+
+These values are what a mapping file holds (semantics 1, 2, 13; the keys of the file are the names here) and what the engine
+works from. They are validated when they are made and never change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from twinrow.model.errors import FilterError
+from twinrow.model.filters import filter_variables, parse_filter
+from twinrow.model.rules import PREDEFINED, TransformationRule
+from twinrow.model.sides import Direction, Pass, Side
+
+
+class DeletionConflict(StrEnum):
+    """What happens when the counterpart of a changed record is gone (Deletion-Conflict Resolution)."""
+
+    NONE = "none"
+    RESTORE = "restore_records"
+    REMOVE_COUPLING = "remove_coupling"
+
+
+class UpdateConflict(StrEnum):
+    """Who wins when both sides changed (Update-Conflict Resolution)."""
+
+    NONE = "none"
+    SEND = "send_update_to_integration"
+    GET = "get_update_from_integration"
+
+    @property
+    def winner(self) -> Side | None:
+        """The side that wins, if the mapping says so."""
+        return {UpdateConflict.SEND: Side.LOCAL, UpdateConflict.GET: Side.INTEGRATION}.get(self)
+
+
+class ConflictScope(StrEnum):
+    """Whether changes to different fields of one record merge (`field`) or conflict (`record`, as the original)."""
+
+    FIELD = "field"
+    RECORD = "record"
+
+
+class OnLoss(StrEnum):
+    """What happens when a value loses information on its way (cut, or its case changed) in a bidirectional field."""
+
+    OVERWRITE = "overwrite"
+    REFUSE = "refuse"
+    CONFLICT = "conflict"
+
+
+class DeletePropagation(StrEnum):
+    """In which passes the deletion of a source record is carried over."""
+
+    NONE = "none"
+    TO = "to_integration"
+    FROM = "from_integration"
+    BOTH = "both"
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_enum_values=False)
+
+
+def _known_filter(text: str) -> str:
+    """Check the form of a filter; the fields are checked against the systems later."""
+    try:
+        parse_filter(text, dict.fromkeys(filter_variables(text), "0"))
+    except FilterError as error:
+        raise ValueError(str(error)) from None
+    return text
+
+
+def _one_or_many(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+def _exact(value: Any) -> Any:
+    return Decimal(repr(value)) if isinstance(value, float) else value
+
+
+FilterText = Annotated[str, AfterValidator(_known_filter)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_one_or_many)]
+Scalar = Annotated[bool | int | Decimal | str | None, BeforeValidator(_exact)]
+OwnershipModel = Literal["person", "team"]
+
+
+class When(_Value):
+    """The circumstances in which a row of a mapping file is there; all that are given must hold."""
+
+    ownership_model: OwnershipModel | None = Field(default=None, description="The connection's ownership model.")
+    company: str | None = Field(default=None, description="The name of the connected company.")
+    not_mapped: bool = Field(
+        default=False, description="Only if neither field of the row is mapped elsewhere in the mapping."
+    )
+
+    def holds(self, ownership_model: str | None, company: str | None) -> bool:
+        """Whether the connection's circumstances are the ones asked for; `not_mapped` is looked at by `TableMapping`."""
+        return self.ownership_model in (None, ownership_model) and self.company in (None, company)
+
+
+class Match(_Value):
+    """A field mapping as a criterion of match-based coupling."""
+
+    case_sensitive: bool = Field(default=False, description="Whether texts must agree in case.")
+    priority: int = Field(default=0, ge=0, description="Criteria of one priority hold together; 0 is tried first.")
+
+
+class FieldMapping(_Value):
+    """Two corresponding fields, or one field and a constant, with the rules for keeping them in step (semantics 2)."""
+
+    local: str | None = Field(default=None, description="The field of the local table; absent: a constant is written.")
+    integration: str | None = Field(
+        default=None, description="The field of the integration table; absent: a constant is written."
+    )
+    caption: str = Field(default="", description="What people call the field; for Business Central, the field's name.")
+    direction: Direction = Field(default=Direction.BIDIRECTIONAL, description="In which passes the field takes part.")
+    constant: Scalar = Field(default=None, description="The value written to the side that has a field.")
+    enabled: bool = Field(default=True, description="Disabled field mappings are left out everywhere.")
+    validate_local: bool = Field(
+        default=False, description="Run the local system's field logic when the value changes."
+    )
+    validate_integration: bool = Field(
+        default=False, description="Run the integration system's field logic when the value changes."
+    )
+    clear_value_on_failed_sync: bool = Field(
+        default=False, description="Write a blank where a related record is not coupled, instead of failing the record."
+    )
+    not_null: bool = Field(
+        default=False, description="Leave the destination as it is where the new value would be null."
+    )
+    transformation: Names = Field(default=(), description="Codes of transformation rules, applied one after the other.")
+    transformation_direction: Literal["to_integration", "from_integration"] | None = Field(
+        default=None,
+        description="The pass in which the rules apply; absent: that of a one-way field, else to_integration.",
+    )
+    values: Mapping[str, Scalar] = Field(
+        default_factory=dict, description="Local values and the integration values that they correspond to, one to one."
+    )
+    related_mapping: Names = Field(
+        default=(), description="The mappings whose couplings translate the reference; the first that knows it wins."
+    )
+    related_key: str | None = Field(
+        default=None,
+        description="The field of the related local table by whose value the local field names its record; "
+        "absent: its id.",
+    )
+    merge_group: str | None = Field(
+        default=None, description="Fields of one group decide their direction together, for example an address."
+    )
+    on_loss: OnLoss | None = Field(
+        default=None, description="What to do when a bidirectional value loses information on its way."
+    )
+    match: Match | None = Field(default=None, description="Use the field for match-based coupling.")
+    user_defined: bool = Field(default=False, description="Added by a user; kept when the standard set-up is restored.")
+    when: When | None = Field(default=None, description="The circumstances in which the row is there.")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.local is None and self.integration is None:
+            raise ValueError("a field mapping needs a field on at least one side")
+        if self.is_constant:
+            if self.constant is None:
+                raise ValueError("a field mapping with one field needs a constant")
+            if self.direction is not self._constant_direction:
+                raise ValueError(f"a constant for this side goes {self._constant_direction.value}")
+            if self.transformation or self.values or self.related_mapping or self.match:
+                raise ValueError("a constant has no transformation, values, related_mapping or match")
+        elif self.constant is not None:
+            raise ValueError("a constant is written to one side: leave the other side's field out")
+        if self.clear_value_on_failed_sync and self.not_null:
+            raise ValueError("clear_value_on_failed_sync and not_null exclude each other")
+        if self.related_key and not self.related_mapping:
+            raise ValueError("related_key needs related_mapping")
+        if self.values and len({str(value) for value in self.values.values()}) != len(self.values):
+            raise ValueError("values must be one to one, so that both directions can be told")
+        one_way = self.direction is not Direction.BIDIRECTIONAL
+        if one_way and self.transformation_direction not in (None, self.direction.value):
+            raise ValueError("the transformation_direction of a one-way field is its direction")
+        return self
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether one side has a field and the other a constant."""
+        return self.local is None or self.integration is None
+
+    @property
+    def _constant_direction(self) -> Direction:
+        return Direction.TO_INTEGRATION if self.local is None else Direction.FROM_INTEGRATION
+
+    @property
+    def key(self) -> str:
+        """What identifies the field mapping within its table mapping."""
+        return f"{self.local or ''}={self.integration or ''}"
+
+    def field(self, side: Side) -> str | None:
+        """Return the name of the field on a side."""
+        return self.local if side is Side.LOCAL else self.integration
+
+    def validates(self, side: Side) -> bool:
+        """Whether the field logic of a side runs when its field is written; constants always are validated."""
+        return self.is_constant or (self.validate_local if side is Side.LOCAL else self.validate_integration)
+
+    def rules_apply(self, pass_: Pass) -> bool:
+        """Whether the transformation rules apply in the pass."""
+        if self.direction is not Direction.BIDIRECTIONAL:
+            return self.direction.includes(pass_)
+        return pass_.value == (self.transformation_direction or Pass.TO.value)
+
+
+class Template(_Value):
+    """Values that a newly made record gets besides, and over, the mapped ones (semantics 13)."""
+
+    code: str = Field(min_length=1, max_length=20)
+    description: str = ""
+    side: Side = Field(description="The side whose new records get the values.")
+    filter: FilterText = Field(default="", description="A condition on the source record; blank: every record.")
+    priority: int = Field(default=0, ge=0, description="The lowest that fits is used.")
+    values: Mapping[str, Scalar] = Field(description="Field names of that side and their values.")
+    when: When | None = Field(default=None, description="The circumstances in which the template is there.")
+
+
+class Schedule(_Value):
+    """How often the mapping's job runs (semantics 10)."""
+
+    every_minutes: int = Field(default=30, ge=1)
+    inactivity_timeout_minutes: int = Field(default=720, ge=1)
+    category: str = Field(default="", description="Jobs of one category do not overlap.")
+    attempts: int = Field(default=10, ge=1)
+    retry_seconds: int = Field(default=30, ge=1)
+
+
+class TableMapping(_Value):
+    """Two corresponding tables and the rules for keeping their records in step (semantics 1)."""
+
+    name: str = Field(min_length=1, max_length=20, description="For example CUSTOMER.")
+    description: str = ""
+    local_table: str = Field(min_length=1, description="The table of the local system.")
+    integration_table: str = Field(
+        min_length=1, description="The table of the integration system; `table.column` for the options of a choice."
+    )
+    direction: Direction = Direction.BIDIRECTIONAL
+    local_filter: FilterText = Field(default="", description="Which local records take part, as OData $filter.")
+    integration_filter: FilterText = Field(default="", description="Which integration records take part.")
+    only_coupled: bool = Field(default=True, description="Never create; synchronize coupled records only.")
+    update_conflict_resolution: UpdateConflict = UpdateConflict.NONE
+    deletion_conflict_resolution: DeletionConflict = DeletionConflict.NONE
+    conflict_scope: ConflictScope = ConflictScope.FIELD
+    delete_propagation: DeletePropagation = DeletePropagation.NONE
+    dependencies: Names = Field(default=(), description="Mappings that must be finished first.")
+    rules: Names = Field(default=(), description="Names of rules for special tables, applied in this order.")
+    templates: tuple[Template, ...] = ()
+    fields: tuple[FieldMapping, ...] = Field(min_length=1)
+    create_new_in_case_of_no_match: bool = False
+    synch_after_match_based_coupling: bool = False
+    uncouple_resets_company_id: bool = False
+    multi_company: bool = False
+    disable_event_rescheduling: bool = False
+    user_defined: bool = False
+    schedule: Schedule = Schedule()
+    when: When | None = Field(default=None, description="The circumstances in which the mapping is there.")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        seen: dict[str, FieldMapping] = {}
+        for row in self.fields:
+            other = seen.get(row.key)
+            if other is not None and other.when == row.when:
+                raise ValueError(f"the fields {row.key} are mapped twice")
+            seen[row.key] = row
+        enabled = [row for row in self.fields if row.enabled]
+        if not enabled:
+            raise ValueError("no field mapping is enabled")
+        if self.direction is not Direction.BIDIRECTIONAL:
+            wrong = [row.key for row in enabled if row.direction not in (self.direction, Direction.BIDIRECTIONAL)]
+            if wrong:
+                raise ValueError(
+                    f"the mapping goes {self.direction.value}, but these fields do not: {', '.join(wrong)}"
+                )
+        if self.name in self.dependencies:
+            raise ValueError("a mapping cannot depend on itself")
+        codes = [(template.side, template.code) for template in self.templates]
+        if len(set(codes)) != len(codes):
+            raise ValueError("two templates of one side have the same code")
+        return self
+
+    def table(self, side: Side) -> str:
+        """Return the name of the table of a side."""
+        return self.local_table if side is Side.LOCAL else self.integration_table
+
+    def filter(self, side: Side) -> str:
+        """Return the filter text of a side."""
+        return self.local_filter if side is Side.LOCAL else self.integration_filter
+
+    @property
+    def is_option_mapping(self) -> bool:
+        """Whether the integration side is the options of a choice (semantics 7)."""
+        return "." in self.integration_table
+
+    def in_circumstances(self, ownership_model: str | None, company: str | None) -> TableMapping | None:
+        """Return the mapping as it is under a connection's circumstances: rows whose `when` does not hold are left out.
+
+        None when the mapping itself is not there.
+        """
+        if self.when is not None and not self.when.holds(ownership_model, company):
+            return None
+        kept = [row for row in self.fields if row.when is None or row.when.holds(ownership_model, company)]
+        firm = [row for row in kept if row.when is None or not row.when.not_mapped]
+        taken = {(side, row.field(side)) for row in firm for side in Side if row.field(side)}
+        rows = [
+            row
+            for row in kept
+            if row in firm or not any((side, row.field(side)) in taken for side in Side if row.field(side))
+        ]
+        templates = [t for t in self.templates if t.when is None or t.when.holds(ownership_model, company)]
+        changes: dict[str, Any] = {
+            "fields": tuple(row.model_copy(update={"when": None}) for row in rows),
+            "templates": tuple(template.model_copy(update={"when": None}) for template in templates),
+            "when": None,
+        }
+        return self.model_copy(update=changes)
+
+
+class MappingFile(_Value):
+    """What a mapping file holds."""
+
+    version: Literal[1] = Field(description="The version of the file's form.")
+    description: str = ""
+    transformation_rules: tuple[TransformationRule, ...] = ()
+    mappings: tuple[TableMapping, ...] = ()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        names = [mapping.name for mapping in self.mappings]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"the mapping {name} stands in the file twice")
+        codes = [rule.code for rule in (*self.transformation_rules, *PREDEFINED)]
+        for code in codes:
+            if codes.count(code) > 1:
+                raise ValueError(f"the transformation rule {code} is defined twice, or is a predefined one")
+        return self
