@@ -183,9 +183,15 @@ class SandboxServer:
             await asyncio.sleep(0.001)
         ready()
         await serving
+        # A client that keeps its connection open would otherwise be waited for.
+        for connection in list(self._server.server_state.connections):
+            if connection.transport is not None:
+                connection.transport.abort()
+        await asyncio.sleep(0)
 
     def stop(self) -> None:
         """End serving; open connections are closed."""
+        self._server.force_exit = True
         self._server.should_exit = True
 
 
