@@ -19,8 +19,16 @@ NULL = "\x01"
 
 _ABSENT = "\x02"
 _SEPARATOR = "\x1f"
-_ESCAPES = (("\x1b", "\x1b0"), (_SEPARATOR, "\x1b1"), (NULL, "\x1b2"), (_ABSENT, "\x1b3"))
-_SPECIAL = "[\x01\x02\x1b\x1f]"
+_SAME = "\x03"
+_ESCAPES = (
+    ("\x1b", "\x1b0"),
+    (_SEPARATOR, "\x1b1"),
+    (NULL, "\x1b2"),
+    (_ABSENT, "\x1b3"),
+    (_SAME, "\x1b4"),
+    ("\x00", "\x1b5"),  # PostgreSQL keeps no NUL in a text
+)
+_SPECIAL = "[\x00\x01\x02\x03\x1b\x1f]"
 
 
 def canonical(value: pl.Expr, field: Field) -> pl.Expr:
@@ -66,19 +74,32 @@ def restore(text: pl.Expr, field: Field) -> pl.Expr:
             return known.cast(column_type(field))
 
 
-def pack(texts: Sequence[str]) -> pl.Expr:
-    """Pack columns of canonical texts into one text; unknown values (null) are kept as unknown."""
-    return pl.concat_str([pl.col(name).fill_null(_ABSENT) for name in texts], separator=_SEPARATOR)
+def pack(texts: Sequence[str], same_as: Sequence[str] | None = None) -> pl.Expr:
+    """Pack columns of canonical texts into one text; unknown values (null) are kept as unknown.
+
+    `same_as` names columns with which they are compared, one for each: a value that is the same takes one character.
+    """
+    parts = [pl.col(name).fill_null(_ABSENT) for name in texts]
+    if same_as is not None:
+        parts = [
+            pl.when(pl.col(name) == pl.col(other)).then(pl.lit(_SAME)).otherwise(part)
+            for part, name, other in zip(parts, texts, same_as, strict=True)
+        ]
+    return pl.concat_str(parts, separator=_SEPARATOR)
 
 
-def unpack(frame: pl.DataFrame, packed: str, names: Sequence[str]) -> pl.DataFrame:
+def unpack(
+    frame: pl.DataFrame, packed: str, names: Sequence[str], same_as: Sequence[str] | None = None
+) -> pl.DataFrame:
     """Replace the packed column by columns of canonical texts with these names, in the order in which they were packed.
 
-    Where the packed text is null, all are unknown (null).
+    Where the packed text is null, all are unknown (null). `same_as` names the columns with which they were compared.
     """
     fields = pl.col(packed).str.split_exact(_SEPARATOR, len(names) - 1).struct.rename_fields(list(names))
-    return (
-        frame.with_columns(fields.alias(packed))
-        .unnest(packed)
-        .with_columns(pl.when(pl.col(name) != _ABSENT).then(pl.col(name)).alias(name) for name in names)
-    )
+    columns = []
+    for index, name in enumerate(names):
+        value = pl.when(pl.col(name) != _ABSENT).then(pl.col(name))
+        if same_as is not None:
+            value = pl.when(pl.col(name) == _SAME).then(pl.col(same_as[index])).otherwise(value)
+        columns.append(value.alias(name))
+    return frame.with_columns(fields.alias(packed)).unnest(packed).with_columns(columns)

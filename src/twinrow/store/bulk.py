@@ -1,0 +1,129 @@
+"""Many rows at once, by the quickest way that each database has.
+
+Frames go in as rows: `insert_frame` with the driver's executemany on SQLite and COPY on PostgreSQL, `update_frame` with
+executemany or an UPDATE from arrays. `select_in` reads rows by a list of keys, however long, into a frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import polars as pl
+from sqlalchemy import Connection, Table
+
+_PARAMETERS = 30_000
+"""SQLite's own limit on the parameters of one statement is 32,766."""
+
+
+def insert_frame(connection: Connection, table: Table, frame: pl.DataFrame) -> None:
+    """Insert the rows of a frame whose columns are columns of the table."""
+    if frame.is_empty():
+        return
+    columns = ", ".join(f'"{name}"' for name in frame.columns)
+    if connection.dialect.name == "sqlite":
+        marks = ", ".join("?" * frame.width)
+        connection.exec_driver_sql(f'INSERT INTO "{table.name}" ({columns}) VALUES ({marks})', frame.rows())  # noqa: S608
+        return
+    cursor = connection.connection.cursor()
+    with cursor.copy(f'COPY "{table.name}" ({columns}) FROM STDIN') as copy:
+        for row in frame.iter_rows():
+            copy.write_row(row)
+
+
+def update_frame(connection: Connection, table: Table, key: str, frame: pl.DataFrame) -> None:
+    """Set the columns of a frame in the rows that its column `key` names."""
+    if frame.is_empty():
+        return
+    changed = [name for name in frame.columns if name != key]
+    if connection.dialect.name == "sqlite":
+        assignments = ", ".join(f'"{name}" = ?' for name in changed)
+        connection.exec_driver_sql(
+            f'UPDATE "{table.name}" SET {assignments} WHERE "{key}" = ?',  # noqa: S608
+            frame.select(*changed, key).rows(),
+        )
+        return
+    assignments = ", ".join(f'"{name}" = data."{name}"' for name in changed)
+    arrays = ", ".join(f"%s::{_array_type(connection, table, name)}[]" for name in frame.columns)
+    names = ", ".join(f'"{name}"' for name in frame.columns)
+    connection.exec_driver_sql(
+        f'UPDATE "{table.name}" SET {assignments} FROM unnest({arrays}) AS data({names}) '  # noqa: S608
+        f'WHERE "{table.name}"."{key}" = data."{key}"',
+        tuple(frame.get_column(name).to_list() for name in frame.columns),
+    )
+
+
+def _array_type(connection: Connection, table: Table, name: str) -> str:
+    return table.c[name].type.compile(dialect=connection.dialect)
+
+
+def select_in(
+    connection: Connection,
+    table: Table,
+    columns: Mapping[str, pl.DataType],
+    key: str,
+    values: Sequence[Any],
+    **equal: Any,
+) -> pl.DataFrame:
+    """Return the rows whose column `key` is one of `values` and whose other columns equal `equal`, as a frame of `columns`."""
+    names = ", ".join(f'"{name}"' for name in columns)
+    statement = f'SELECT {names} FROM "{table.name}" WHERE '  # noqa: S608
+    rows: list[Sequence[Any]] = []
+    if connection.dialect.name == "sqlite":
+        conditions = "".join(f'"{name}" = ? AND ' for name in equal)
+        for start in range(0, len(values), _PARAMETERS):
+            chunk = tuple(values[start : start + _PARAMETERS])
+            marks = ", ".join("?" * len(chunk))
+            result = connection.exec_driver_sql(
+                f'{statement}{conditions}"{key}" IN ({marks})', (*equal.values(), *chunk)
+            )
+            rows += result.fetchall()
+    elif values:
+        conditions = "".join(f'"{name}" = %s AND ' for name in equal)
+        kind = _array_type(connection, table, key)
+        result = connection.exec_driver_sql(
+            f'{statement}{conditions}"{key}" = ANY(%s::{kind}[])', (*equal.values(), list(values))
+        )
+        rows += result.fetchall()
+    return rows_to_frame(rows, columns)
+
+
+def rows_to_frame(rows: Sequence[Sequence[Any]], columns: Mapping[str, pl.DataType]) -> pl.DataFrame:
+    """Return database rows as a frame."""
+    if not rows:
+        return pl.DataFrame(schema=dict(columns))
+    values = zip(*rows, strict=True)
+    return pl.DataFrame(
+        [pl.Series(name, column, dtype=kind) for (name, kind), column in zip(columns.items(), values, strict=True)]
+    )
+
+
+def delete_in(connection: Connection, table: Table, key: str, values: Iterable[Any], **equal: Any) -> None:
+    """Delete the rows whose column `key` is one of `values` and whose other columns equal `equal`."""
+    wanted = list(values)
+    sqlite = connection.dialect.name == "sqlite"
+    mark = "?" if sqlite else "%s"
+    conditions = "".join(f'"{name}" = {mark} AND ' for name in equal)
+    statement = f'DELETE FROM "{table.name}" WHERE {conditions}'  # noqa: S608
+    if not sqlite:
+        if wanted:
+            kind = _array_type(connection, table, key)
+            connection.exec_driver_sql(f'{statement}"{key}" = ANY(%s::{kind}[])', (*equal.values(), wanted))
+        return
+    for start in range(0, len(wanted), _PARAMETERS):
+        chunk = tuple(wanted[start : start + _PARAMETERS])
+        marks = ", ".join("?" * len(chunk))
+        connection.exec_driver_sql(f'{statement}"{key}" IN ({marks})', (*equal.values(), *chunk))
+
+
+def allocate(connection: Connection, table: Table, count: int) -> list[int]:
+    """Return that many numbers for the table's `id` column that were never used, in order, within a writing transaction."""
+    if count == 0:
+        return []
+    if connection.dialect.name == "sqlite":
+        newest = connection.exec_driver_sql("SELECT seq FROM sqlite_sequence WHERE name = ?", (table.name,)).scalar()
+        return list(range((newest or 0) + 1, (newest or 0) + 1 + count))
+    result = connection.exec_driver_sql(
+        "SELECT nextval(pg_get_serial_sequence(%s, 'id')) FROM generate_series(1, %s)", (table.name, count)
+    )
+    return [number for (number,) in result]

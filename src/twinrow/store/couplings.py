@@ -1,0 +1,180 @@
+"""Couplings: which local and which integration record belong together, and how far they have been reconciled.
+
+A coupling belongs to its table mapping; each record of a side is in at most one coupling of a mapping. `state` is 0 when all
+is well; its bits are in `State`. Frames of couplings have the columns of `COUPLING_SCHEMA`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from enum import IntFlag
+
+import polars as pl
+from sqlalchemy import Connection, Select, func, insert, select, update
+
+from twinrow.model.sides import Side
+from twinrow.store.bulk import allocate, delete_in, insert_frame, rows_to_frame, select_in, update_frame
+from twinrow.store.keys import decode_keys, encode_all, encode_key, encode_keys
+from twinrow.store.mappings import StoredMapping
+from twinrow.store.tables import bases, conflicts, couplings, generations, pending, unresolved
+
+
+class State(IntFlag):
+    """What is not well about a coupling."""
+
+    SKIPPED = 1
+    """Set aside in both directions until someone retries it."""
+    LOCAL_GONE = 2
+    """The local record was reported deleted."""
+    INTEGRATION_GONE = 4
+    """The integration record was reported deleted."""
+    PREFER_LOCAL = 8
+    """Chosen at coupling: where there is no base yet, the local value wins."""
+    PREFER_INTEGRATION = 16
+    """Chosen at coupling: where there is no base yet, the integration value wins."""
+
+
+WELL = State(0)
+GONE = {Side.LOCAL: State.LOCAL_GONE, Side.INTEGRATION: State.INTEGRATION_GONE}
+PREFER = {Side.LOCAL: State.PREFER_LOCAL, Side.INTEGRATION: State.PREFER_INTEGRATION}
+
+COUPLING_SCHEMA: dict[str, pl.DataType] = {
+    "coupling_id": pl.Int64(),
+    "local_id": pl.String(),
+    "integration_id": pl.String(),
+    "local_version": pl.String(),
+    "integration_version": pl.String(),
+    "local_modified_at": pl.Int64(),
+    "integration_modified_at": pl.Int64(),
+    "state": pl.Int64(),
+}
+"""Modification times are microseconds since 1970, each of its own side's clock."""
+
+_STORED: dict[str, pl.DataType] = {
+    "id": pl.Int64(),
+    "local_key": pl.Binary(),
+    "integration_key": pl.Binary(),
+    "local_version": pl.String(),
+    "integration_version": pl.String(),
+    "local_modified_at": pl.Int64(),
+    "integration_modified_at": pl.Int64(),
+    "state": pl.Int64(),
+}
+_COLUMNS = [couplings.c[name] for name in _STORED]
+
+
+def _frame(stored: pl.DataFrame, mapping: StoredMapping) -> pl.DataFrame:
+    return stored.select(
+        pl.col("id").alias("coupling_id"),
+        decode_keys(pl.col("local_key"), mapping.guid(Side.LOCAL)).alias("local_id"),
+        decode_keys(pl.col("integration_key"), mapping.guid(Side.INTEGRATION)).alias("integration_id"),
+        *list(_STORED)[3:],
+    )
+
+
+def by_record(connection: Connection, mapping: StoredMapping, side: Side, ids: Sequence[str]) -> pl.DataFrame:
+    """Return the couplings of the records with these ids on a side; ids that are not coupled are absent."""
+    keys = encode_all(ids, mapping.guid(side))
+    found = select_in(connection, couplings, _STORED, f"{side.value}_key", keys, mapping_id=mapping.id)
+    return _frame(found, mapping)
+
+
+def by_number(connection: Connection, mapping: StoredMapping, numbers: Sequence[int]) -> pl.DataFrame:
+    """Return couplings by their numbers."""
+    return _frame(select_in(connection, couplings, _STORED, "id", list(numbers), mapping_id=mapping.id), mapping)
+
+
+def all_couplings(
+    connection: Connection, mapping: StoredMapping, rows: int = 5_000, not_well: bool = False
+) -> Iterator[pl.DataFrame]:
+    """Yield the couplings of a mapping in the order in which they were made; `not_well`: only those with a state."""
+    after = 0
+    while True:
+        statement: Select[tuple[object, ...]] = select(*_COLUMNS).where(
+            couplings.c.mapping_id == mapping.id, couplings.c.id > after
+        )
+        if not_well:
+            statement = statement.where(couplings.c.state != 0)
+        found = connection.execute(statement.order_by(couplings.c.id).limit(rows)).fetchall()
+        if not found:
+            return
+        after = found[-1]._mapping["id"]
+        yield _frame(rows_to_frame(found, _STORED), mapping)
+
+
+def count_couplings(connection: Connection, mapping: StoredMapping) -> int:
+    """Return how many couplings a mapping has."""
+    statement = select(func.count()).where(couplings.c.mapping_id == mapping.id)
+    return int(connection.execute(statement).scalar_one())
+
+
+def newest_coupling(connection: Connection, mapping_ids: Sequence[int]) -> int:
+    """Return the number of the newest coupling of these mappings, 0 when there is none."""
+    statement = select(func.coalesce(func.max(couplings.c.id), 0)).where(couplings.c.mapping_id.in_(mapping_ids))
+    return int(connection.execute(statement).scalar_one())
+
+
+def insert_couplings(connection: Connection, mapping: StoredMapping, frame: pl.DataFrame) -> pl.DataFrame:
+    """Store new couplings (`COUPLING_SCHEMA` without `coupling_id`); return the frame with their numbers.
+
+    A record that is coupled already makes the database refuse them all (`IntegrityError`).
+    """
+    numbers = allocate(connection, couplings, frame.height)
+    numbered = frame.with_columns(pl.Series("coupling_id", numbers, dtype=pl.Int64))
+    stored = numbered.select(
+        pl.col("coupling_id").alias("id"),
+        pl.lit(mapping.id).alias("mapping_id"),
+        encode_keys(pl.col("local_id"), mapping.guid(Side.LOCAL)).alias("local_key"),
+        encode_keys(pl.col("integration_id"), mapping.guid(Side.INTEGRATION)).alias("integration_key"),
+        *list(_STORED)[3:],
+    )
+    insert_frame(connection, couplings, stored)
+    return numbered
+
+
+def update_couplings(connection: Connection, frame: pl.DataFrame) -> None:
+    """Set the given columns (versions, modification times, state) of the couplings that `coupling_id` names."""
+    update_frame(connection, couplings, "id", frame.rename({"coupling_id": "id"}))
+
+
+def remove_couplings(connection: Connection, mapping: StoredMapping, frame: pl.DataFrame) -> None:
+    """Forget couplings (a frame with `coupling_id`, `local_id`, `integration_id`) and what belongs to them.
+
+    The generation of both records is raised, so that a record made for either later never meets the present one.
+    """
+    numbers = frame.get_column("coupling_id").to_list()
+    delete_in(connection, couplings, "id", numbers)
+    delete_in(connection, bases, "coupling_id", numbers)
+    for table in (unresolved, conflicts, pending):
+        delete_in(connection, table, "coupling_id", numbers)
+    for side in Side:
+        raise_generation(connection, mapping, side, frame.get_column(f"{side.value}_id").to_list())
+
+
+def set_state(connection: Connection, numbers: Sequence[int], on: State = WELL, off: State = WELL) -> None:
+    """Switch bits of the state of couplings on and off."""
+    changed = couplings.c.state.op("|")(int(on)).op("&")(~int(off) & 0x7FFF)
+    for start in range(0, len(numbers), 10_000):
+        chunk = numbers[start : start + 10_000]
+        connection.execute(update(couplings).where(couplings.c.id.in_(chunk)).values(state=changed))
+
+
+def read_generations(connection: Connection, mapping: StoredMapping, side: Side, ids: Sequence[str]) -> dict[str, int]:
+    """Return the generation of those records of a side whose generation is not 0."""
+    by_key = dict(zip(encode_all(ids, mapping.guid(side)), ids, strict=True))
+    columns = {"key": pl.Binary(), "generation": pl.Int64()}
+    found = select_in(connection, generations, columns, "key", list(by_key), mapping_id=mapping.id, side=side.value)
+    return {by_key[bytes(key)]: generation for key, generation in found.iter_rows()}
+
+
+def raise_generation(connection: Connection, mapping: StoredMapping, side: Side, ids: Sequence[str]) -> None:
+    """Count the generation of records of a side up by one."""
+    present = read_generations(connection, mapping, side, ids)
+    keys = [encode_key(id, mapping.guid(side)) for id in ids]
+    delete_in(connection, generations, "key", keys, mapping_id=mapping.id, side=side.value)
+    rows = [
+        {"mapping_id": mapping.id, "side": side.value, "key": key, "generation": present.get(id, 0) + 1}
+        for id, key in dict(zip(ids, keys, strict=True)).items()
+    ]
+    if rows:
+        connection.execute(insert(generations), rows)

@@ -1,0 +1,153 @@
+"""The database of a store: opening it, its transactions, and its version.
+
+SQLite (WAL) for one process, PostgreSQL for several. A transaction that writes takes SQLite's write lock at its beginning,
+so that what it has read still holds when it writes; on PostgreSQL rows are locked where that is needed (`store.leases`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.pool import StaticPool
+
+from twinrow.model.errors import ConfigurationError, StoreMismatch
+
+CURRENT_REVISION = "0001"
+"""The schema that this version of twinrow works with; `migrations/versions` leads there."""
+
+_CACHE_KIB = 200_000
+_BUSY_SECONDS = 30
+
+
+class Database:
+    """A store's database, opened and at the current schema."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether the store is a SQLite file (or in memory)."""
+        return self.engine.dialect.name == "sqlite"
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """Give a connection in a transaction that is committed at the end, or rolled back on an error."""
+        with self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Give a connection for reading only; it holds no write lock."""
+        with self.engine.connect() as connection:
+            reader = connection.execution_options(isolation_level="AUTOCOMMIT")
+            yield reader
+
+    def close(self) -> None:
+        """Let go of all connections."""
+        self.engine.dispose()
+
+
+def open_database(url: str) -> Database:
+    """Open a store, making it where there is none, and bring it to the current schema.
+
+    `url` is `sqlite:///PATH`, `sqlite://` (in memory) or `postgresql://…`. Raises `ConfigurationError` when there is no
+    such place, `StoreMismatch` when a newer twinrow has been at it.
+    """
+    database = Database(_engine(url))
+    try:
+        revision = _revision(database)
+    except OperationalError as error:
+        raise ConfigurationError(
+            f"The store {_shown(url)} cannot be opened",
+            cause=str(error.orig),
+            remedy="Look at the path or address, and whether this user may read and write there.",
+        ) from error
+    if revision != CURRENT_REVISION:
+        _migrate(database, revision, url)
+    return database
+
+
+def _engine(url: str) -> Engine:
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise ConfigurationError(
+            f"{url!r} is no address of a store", remedy="Write sqlite:///twinrow.db or postgresql://user@host/database."
+        ) from None
+    if parsed.get_backend_name() == "postgresql":
+        return create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+    if parsed.get_backend_name() != "sqlite":
+        raise ConfigurationError(
+            f"A store cannot be kept on {parsed.get_backend_name()}",
+            remedy="Write sqlite:///twinrow.db or postgresql://user@host/database.",
+        )
+    in_memory = parsed.database in (None, "", ":memory:")
+    if not in_memory and not Path(str(parsed.database)).absolute().parent.is_dir():
+        raise ConfigurationError(
+            f"There is no folder {Path(str(parsed.database)).absolute().parent} for the store",
+            remedy="Make the folder, or name another place.",
+        )
+    engine = create_engine(
+        parsed,
+        poolclass=StaticPool if in_memory else None,
+        connect_args={"check_same_thread": False, "timeout": _BUSY_SECONDS},
+    )
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, record: Any) -> None:  # noqa: ARG001
+    connection.isolation_level = None  # transactions are begun by `_begin_sqlite`, not by the driver
+    cursor = connection.cursor()
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=NORMAL",
+        "foreign_keys=ON",
+        f"cache_size=-{_CACHE_KIB}",
+        "wal_autocheckpoint=20000",
+        "temp_store=MEMORY",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    if connection.get_isolation_level() != "AUTOCOMMIT":
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _revision(database: Database) -> str | None:
+    with database.reading() as connection:
+        if not inspect(connection).has_table("alembic_version"):
+            return None
+        return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def _migrate(database: Database, revision: str | None, url: str) -> None:
+    # Alembic takes more than a second to import; a store that is current never needs it.
+    from alembic import command
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    if revision is not None and revision not in known:
+        raise StoreMismatch(
+            f"The store {_shown(url)} was made by a newer version of twinrow",
+            remedy="Use that version, or name another store.",
+        )
+    with database.transaction() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def _shown(url: str) -> str:
+    return make_url(url).render_as_string(hide_password=True)
