@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -24,6 +25,7 @@ COMPARISONS = {"Eq": "eq", "NotEq": "ne", "Gt": "gt", "GtE": "ge", "Lt": "lt", "
 MIRRORED = {"eq": "eq", "ne": "ne", "gt": "lt", "ge": "le", "lt": "gt", "le": "ge"}
 FUNCTIONS = ("contains", "startswith", "endswith")
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
+_WORD = re.compile(r"[^\W\d]\w*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,30 +103,21 @@ def parse_filter(text: str, variables: Mapping[str, str] | None = None) -> Filte
     """Parse an OData `$filter`; a blank text is no filter.
 
     Raises `FilterError` with the position of what cannot be read, or with the name of a variable that has no value.
+    Positions count characters of the text as it was given, from 0.
     """
     if not text.strip():
         return None
-
-    def substitute(found: re.Match[str]) -> str:
-        value = (variables or {}).get(found.group(1))
-        if value is None:
-            raise FilterError(
-                f"The filter uses ${{{found.group(1)}}}, which has no value",
-                position=found.start(),
-                remedy="Set it on the connection (`twinrow connection setup`), or write the value itself.",
-            )
-        return value
-
-    text = _VARIABLE.sub(substitute, text)
+    source = _substitute(text, variables or {})
     from odata_query import exceptions
-    from odata_query.grammar import ODataLexer, ODataParser
+    from odata_query.grammar import ODataParser
 
     try:
-        tree = ODataParser().parse(ODataLexer().tokenize(text.strip()))
+        tree = ODataParser().parse(_tokens(source.text))
+        return _convert(tree, text)
     except (exceptions.ParsingException, exceptions.TokenizingException) as error:
         token = getattr(error, "token", None)
-        position = getattr(token, "index", None)
-        near = "at its end" if token is None else f"near {str(token.value)[:30]!r}"
+        position = None if token is None else source.origin(token.index)
+        near = "at its end" if position is None else f"near {text[position : position + 30].strip()!r}"
         raise FilterError(
             f"The filter {text!r} cannot be read {near}",
             position=position,
@@ -132,7 +125,102 @@ def parse_filter(text: str, variables: Mapping[str, str] | None = None) -> Filte
         ) from None
     except exceptions.ODataException as error:
         raise FilterError(f"The filter {text!r} cannot be used: {error}") from None
-    return _convert(tree, text)
+
+
+def field_position(text: str, field: str) -> int | None:
+    """Return where a filter text first names a field, counted from 0; None where it does not."""
+    from odata_query import exceptions
+
+    masked = _VARIABLE.sub(lambda found: "0" * len(found.group()), text)
+    try:
+        for token in _tokens(masked):
+            if token.type == "ODATA_IDENTIFIER" and token.value.name == field:
+                return int(token.index)
+    except exceptions.TokenizingException:
+        pass
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A filter text with its variables replaced, and where its pieces stood before: (index here, index there)."""
+
+    text: str
+    pieces: tuple[tuple[int, int], ...]
+
+    def origin(self, index: int) -> int:
+        here, there = max(piece for piece in self.pieces if piece[0] <= index)
+        following = [piece[1] for piece in self.pieces if piece[0] > index]
+        return min([there + index - here, *following])
+
+
+def _substitute(text: str, variables: Mapping[str, str]) -> _Source:
+    parts: list[str] = []
+    pieces = [(0, 0)]
+    length = end = 0
+
+    def append(part: str, origin: int) -> None:
+        nonlocal length
+        pieces.append((length, origin))
+        parts.append(part)
+        length += len(part)
+
+    for found in _VARIABLE.finditer(text):
+        value = variables.get(found.group(1))
+        if value is None:
+            raise FilterError(
+                f"The filter uses ${{{found.group(1)}}}, which has no value",
+                position=found.start(),
+                remedy="Set it on the connection (`twinrow connection setup`), or write the value itself.",
+            )
+        append(text[end : found.start()], end)
+        inside_quotes = "".join(parts).count("'") % 2 == 1
+        append(value.replace("'", "''") if inside_quotes else value, found.start())
+        end = found.end()
+    append(text[end:], end)
+    replaced = "".join(parts)
+    outer = len(replaced) - len(replaced.lstrip())
+    return _Source(
+        replaced.strip(), tuple((max(0, here - outer), there + max(0, outer - here)) for here, there in pieces)
+    )
+
+
+def _tokens(text: str) -> Iterator[Any]:
+    """Read the tokens of a filter, mending what the grammar takes differently from OData.
+
+    A field's name may begin with `all`, `any`, `null`, `true` or `false`; `not` may stand right before a bracket; a list may
+    have one item.
+    """
+    from odata_query import ast
+    from odata_query.grammar import ODataLexer
+
+    name_end = 0
+    list_items: int | None = None
+    for token in ODataLexer().tokenize(text):
+        if token.index < name_end:
+            continue
+        word = _WORD.match(text, token.index)
+        if word is not None and word.group().lower() not in ("all", "any", "null", "true", "false"):
+            if token.type in ("ALL", "ANY", "NULL", "BOOLEAN"):
+                token.type, token.value = "ODATA_IDENTIFIER", ast.Identifier(word.group())
+                name_end = word.end()
+            elif word.group().lower() == "not" and text[word.end() : word.end() + 1] == "(":
+                token.type, token.value = "NOT", ast.Not()
+        if token.type == "IN":
+            list_items = 0
+        elif list_items is not None and token.type == ",":
+            list_items += 1
+        elif list_items is not None and token.type == ")":
+            if list_items == 0:
+                yield _comma(token)
+            list_items = None
+        yield token
+
+
+def _comma(before: Any) -> Any:
+    comma = copy(before)
+    comma.type = comma.value = ","
+    return comma
 
 
 def _convert(node: Any, text: str) -> Filter:
@@ -147,25 +235,29 @@ def _convert(node: Any, text: str) -> Filter:
         return Not(_convert(node.operand, text))
     if isinstance(node, ast.Compare):
         operator = COMPARISONS[type(node.comparator).__name__]
-        if isinstance(node.left, ast.Identifier):
-            if operator == "in":
-                return Comparison(
-                    node.left.name, "in", tuple(_literal(item, text) for item in getattr(node.right, "val", ()))
-                )
-            return Comparison(node.left.name, operator, _literal(node.right, text))
-        if isinstance(node.right, ast.Identifier) and operator in MIRRORED:
-            return Comparison(node.right.name, MIRRORED[operator], _literal(node.left, text))
-    if isinstance(node, ast.Call) and node.func.name in FUNCTIONS and isinstance(node.args[0], ast.Identifier):
-        value = _literal(node.args[1], text)
-        if isinstance(value, str):
-            return TextMatch(node.func.name, node.args[0].name, value)
-    if isinstance(node, ast.Identifier):
-        return Comparison(node.name, "eq", True)
+        if (name := _field_name(node.left)) is not None:
+            if isinstance(node.right, ast.List):
+                return Comparison(name, operator, tuple(_literal(item, text) for item in node.right.val))
+            return Comparison(name, operator, _literal(node.right, text))
+        if (name := _field_name(node.right)) is not None and operator in MIRRORED:
+            return Comparison(name, MIRRORED[operator], _literal(node.left, text))
+    if isinstance(node, ast.Call) and node.func.name in FUNCTIONS:
+        name, value = _field_name(node.args[0]), _literal(node.args[1], text)
+        if name is not None and isinstance(value, str):
+            return TextMatch(node.func.name, name, value)
+    if (name := _field_name(node)) is not None:
+        return Comparison(name, "eq", True)
     raise FilterError(
         f"The filter {text!r} uses something that not every system knows",
         remedy="Compare fields with values (eq, ne, gt, ge, lt, le, in), use contains, startswith or endswith, "
         "and combine with and, or, not.",
     )
+
+
+def _field_name(node: Any) -> str | None:
+    from odata_query import ast
+
+    return node.name if isinstance(node, ast.Identifier) and not node.namespace else None
 
 
 def _literal(node: Any, text: str) -> Value:
@@ -180,10 +272,18 @@ def _literal(node: Any, text: str) -> Value:
         if isinstance(value, int | Decimal):
             return -value
     if isinstance(node, ast.Null | ast.Integer | ast.Boolean | ast.String | ast.Date | ast.DateTime):
-        value = node.py_val
+        try:
+            value = node.py_val
+        except ValueError as error:
+            raise FilterError(f"The filter {text!r} compares with something that does not exist: {error}") from None
         assert value is None or isinstance(value, str | int | bool | date | datetime)  # noqa: S101
+        if isinstance(value, datetime):
+            return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
         return value
-    raise FilterError(f"The filter {text!r} compares with something that is no plain value")
+    raise FilterError(
+        f"The filter {text!r} compares with something that is no plain value",
+        remedy="Texts stand in single quotes: name eq 'Ann'.",
+    )
 
 
 _FITTING: dict[FieldType, tuple[type, ...]] = {
@@ -222,9 +322,21 @@ def _fits(value: Value, column: Field) -> bool:
         return column.type is FieldType.BOOLEAN
     if not isinstance(value, _FITTING[column.type]):
         return False
+    if column.type is FieldType.DATE and isinstance(value, datetime):
+        return False
+    if (
+        column.type in (FieldType.INTEGER, FieldType.OPTION)
+        and isinstance(value, int)
+        and not -(2**63) <= value < 2**63
+    ):
+        return False
     if column.type in (FieldType.OPTION, FieldType.ENUM) and column.options:
-        return any(value == option.value for option in column.options)
+        return any(_trimmed(value) == _trimmed(option.value) for option in column.options)
     return True
+
+
+def _trimmed(value: object) -> object:
+    return value.rstrip(" ") if isinstance(value, str) else value
 
 
 def _options_remedy(column: Field) -> str:

@@ -6,12 +6,13 @@ works from. They are validated when they are made and never change.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
 from twinrow.model.errors import FilterError
 from twinrow.model.filters import filter_variables, parse_filter
@@ -64,6 +65,27 @@ class DeletePropagation(StrEnum):
     BOTH = "both"
 
 
+@dataclass(frozen=True, slots=True)
+class Contradiction:
+    """Something in a mapping that does not go together: the key at which it shows (within the value), and a sentence."""
+
+    place: tuple[str | int, ...]
+    message: str
+
+
+class Contradictions(ValueError):
+    """All that does not go together within one value of a mapping file."""
+
+    def __init__(self, found: Sequence[Contradiction]) -> None:
+        super().__init__("; ".join(contradiction.message for contradiction in found))
+        self.found = tuple(found)
+
+
+def _refuse(found: Sequence[Contradiction]) -> None:
+    if found:
+        raise Contradictions(found)
+
+
 class _Value(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_enum_values=False)
 
@@ -85,9 +107,20 @@ def _exact(value: Any) -> Any:
     return Decimal(repr(value)) if isinstance(value, float) else value
 
 
+def _plain(value: Any) -> Any:
+    """Write a decimal as a number where the number says the same, else as text: both are read back as this value."""
+    if isinstance(value, Decimal):
+        return float(value) if Decimal(repr(float(value))) == value else str(value)
+    return value
+
+
 FilterText = Annotated[str, AfterValidator(_known_filter)]
-Names = Annotated[tuple[str, ...], BeforeValidator(_one_or_many)]
-Scalar = Annotated[bool | int | Decimal | str | None, BeforeValidator(_exact)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_one_or_many, json_schema_input_type=str | tuple[str, ...])]
+Scalar = Annotated[
+    bool | int | Decimal | str | None,
+    BeforeValidator(_exact, json_schema_input_type=bool | int | float | str | None),
+    PlainSerializer(_plain, when_used="json"),
+]
 OwnershipModel = Literal["person", "team"]
 
 
@@ -115,9 +148,11 @@ class Match(_Value):
 class FieldMapping(_Value):
     """Two corresponding fields, or one field and a constant, with the rules for keeping them in step (semantics 2)."""
 
-    local: str | None = Field(default=None, description="The field of the local table; absent: a constant is written.")
+    local: str | None = Field(
+        default=None, min_length=1, description="The field of the local table; absent: a constant is written."
+    )
     integration: str | None = Field(
-        default=None, description="The field of the integration table; absent: a constant is written."
+        default=None, min_length=1, description="The field of the integration table; absent: a constant is written."
     )
     caption: str = Field(default="", description="What people call the field; for Business Central, the field's name.")
     direction: Direction = Field(default=Direction.BIDIRECTIONAL, description="In which passes the field takes part.")
@@ -164,26 +199,39 @@ class FieldMapping(_Value):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.local is None and self.integration is None:
-            raise ValueError("a field mapping needs a field on at least one side")
-        if self.is_constant:
-            if self.constant is None:
-                raise ValueError("a field mapping with one field needs a constant")
-            if self.direction is not self._constant_direction:
-                raise ValueError(f"a constant for this side goes {self._constant_direction.value}")
-            if self.transformation or self.values or self.related_mapping or self.match:
-                raise ValueError("a constant has no transformation, values, related_mapping or match")
-        elif self.constant is not None:
-            raise ValueError("a constant is written to one side: leave the other side's field out")
+            raise Contradictions([Contradiction((), "a field mapping needs a field on at least one side")])
+        found = self._constant_contradictions() if self.is_constant else self._pair_contradictions()
         if self.clear_value_on_failed_sync and self.not_null:
-            raise ValueError("clear_value_on_failed_sync and not_null exclude each other")
+            found.append(Contradiction(("not_null",), "clear_value_on_failed_sync and not_null exclude each other"))
         if self.related_key and not self.related_mapping:
-            raise ValueError("related_key needs related_mapping")
-        if self.values and len({str(value) for value in self.values.values()}) != len(self.values):
-            raise ValueError("values must be one to one, so that both directions can be told")
+            found.append(Contradiction(("related_key",), "related_key needs related_mapping"))
+        _refuse(found)
+        return self
+
+    def _constant_contradictions(self) -> list[Contradiction]:
+        found = []
+        if self.constant is None:
+            found.append(Contradiction((), "a field mapping with one field needs a constant"))
+        if self.direction is not self._constant_direction:
+            direction = self._constant_direction.value
+            found.append(Contradiction(("direction",), f"a constant for this side has the direction {direction}"))
+        given = [key for key in ("transformation", "values", "related_mapping", "match") if getattr(self, key)]
+        found.extend(Contradiction((key,), f"a constant has no {key}") for key in given)
+        return found
+
+    def _pair_contradictions(self) -> list[Contradiction]:
+        found = []
+        if self.constant is not None:
+            message = "a constant is written to one side: leave the other side's field out"
+            found.append(Contradiction(("constant",), message))
+        if len({str(value) for value in self.values.values()}) != len(self.values):
+            message = "two local values lead to one integration value, so that the way back could not be told"
+            found.append(Contradiction(("values",), message))
         one_way = self.direction is not Direction.BIDIRECTIONAL
         if one_way and self.transformation_direction not in (None, self.direction.value):
-            raise ValueError("the transformation_direction of a one-way field is its direction")
-        return self
+            message = "the transformation_direction of a one-way field is its direction"
+            found.append(Contradiction(("transformation_direction",), message))
+        return found
 
     @property
     def is_constant(self) -> bool:
@@ -239,7 +287,7 @@ class Schedule(_Value):
 class TableMapping(_Value):
     """Two corresponding tables and the rules for keeping their records in step (semantics 1)."""
 
-    name: str = Field(min_length=1, max_length=20, description="For example CUSTOMER.")
+    name: str = Field(min_length=1, max_length=20, pattern=r"\S", description="For example CUSTOMER.")
     description: str = ""
     local_table: str = Field(min_length=1, description="The table of the local system.")
     integration_table: str = Field(
@@ -268,26 +316,22 @@ class TableMapping(_Value):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        seen: dict[str, FieldMapping] = {}
-        for row in self.fields:
-            other = seen.get(row.key)
-            if other is not None and other.when == row.when:
-                raise ValueError(f"the fields {row.key} are mapped twice")
-            seen[row.key] = row
-        enabled = [row for row in self.fields if row.enabled]
-        if not enabled:
-            raise ValueError("no field mapping is enabled")
-        if self.direction is not Direction.BIDIRECTIONAL:
-            wrong = [row.key for row in enabled if row.direction not in (self.direction, Direction.BIDIRECTIONAL)]
-            if wrong:
-                raise ValueError(
-                    f"the mapping goes {self.direction.value}, but these fields do not: {', '.join(wrong)}"
-                )
+        found = []
+        if not any(row.enabled for row in self.fields):
+            found.append(Contradiction(("fields",), "no field mapping is enabled"))
+        for index, row in enumerate(self.fields):
+            if any(other.key == row.key and other.when == row.when for other in self.fields[:index]):
+                found.append(Contradiction(("fields", index), f"the fields {row.key} are mapped twice"))
+            if row.enabled and not any(row.direction.includes(pass_) for pass_ in self.direction.passes):
+                message = f"the field goes {row.direction.value}, but its mapping goes {self.direction.value}"
+                found.append(Contradiction(("fields", index, "direction"), message))
         if self.name in self.dependencies:
-            raise ValueError("a mapping cannot depend on itself")
-        codes = [(template.side, template.code) for template in self.templates]
-        if len(set(codes)) != len(codes):
-            raise ValueError("two templates of one side have the same code")
+            found.append(Contradiction(("dependencies",), "a mapping cannot depend on itself"))
+        for index, template in enumerate(self.templates):
+            if any((other.side, other.code) == (template.side, template.code) for other in self.templates[:index]):
+                message = f"two templates of the {template.side.value} side have the code {template.code}"
+                found.append(Contradiction(("templates", index), message))
+        _refuse(found)
         return self
 
     def table(self, side: Side) -> str:
@@ -337,12 +381,16 @@ class MappingFile(_Value):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        names = [mapping.name for mapping in self.mappings]
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(f"the mapping {name} stands in the file twice")
-        codes = [rule.code for rule in (*self.transformation_rules, *PREDEFINED)]
-        for code in codes:
-            if codes.count(code) > 1:
-                raise ValueError(f"the transformation rule {code} is defined twice, or is a predefined one")
+        found = []
+        for index, mapping in enumerate(self.mappings):
+            if any(other.name == mapping.name for other in self.mappings[:index]):
+                found.append(Contradiction(("mappings", index), f"the mapping {mapping.name} stands in the file twice"))
+        predefined = {rule.code for rule in PREDEFINED}
+        for index, rule in enumerate(self.transformation_rules):
+            place = ("transformation_rules", index)
+            if rule.code in predefined:
+                found.append(Contradiction(place, f"{rule.code} is a predefined transformation rule"))
+            if any(other.code == rule.code for other in self.transformation_rules[:index]):
+                found.append(Contradiction(place, f"the transformation rule {rule.code} is defined twice"))
+        _refuse(found)
         return self

@@ -11,7 +11,7 @@ from twinrow.model.errors import UnknownField
 
 
 class FieldType(StrEnum):
-    """The type of a field's values. `batch.schema` says which column type holds it."""
+    """The type of a field's values. `batch.columns` says which column type holds it."""
 
     TEXT = "text"
     CODE = "code"
@@ -81,15 +81,20 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table of a system: its fields by name, and which of them is the key."""
+    """A table of a system: its fields by name, and which of them is the key.
+
+    `absent` names fields that such a system can serve and this one does not, each with the reason.
+    """
 
     name: str
     key: str
     fields: Mapping[str, Field] = field(default_factory=dict)
     caption: str = ""
+    absent: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "fields", MappingProxyType(dict(self.fields)))
+        object.__setattr__(self, "absent", MappingProxyType(dict(self.absent)))
 
     def field(self, name: str) -> Field:
         """Return the field of that name; raise `UnknownField` with the nearest names otherwise."""
