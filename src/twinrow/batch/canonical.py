@@ -40,6 +40,9 @@ def canonical(value: pl.Expr, field: Field) -> pl.Expr:
                 text = text.str.strip_chars_end("0").str.strip_chars_end(".")
         case FieldType.DATETIME:
             text = value.dt.epoch("us").cast(pl.String)
+        case FieldType.FLOAT:
+            # Adding zero turns -0.0, which equals 0.0, into it.
+            text = (value + 0.0).cast(pl.String)
         case _ if field.is_text:
             text = _escape(value)
         case _:
@@ -98,7 +101,7 @@ def unpack(
     fields = pl.col(packed).str.split_exact(_SEPARATOR, len(names) - 1).struct.rename_fields(list(names))
     columns = []
     for index, name in enumerate(names):
-        value = pl.when(pl.col(name) != _ABSENT).then(pl.col(name))
+        value: pl.Expr = pl.when(pl.col(name) != _ABSENT).then(pl.col(name))
         if same_as is not None:
             value = pl.when(pl.col(name) == _SAME).then(pl.col(same_as[index])).otherwise(value)
         columns.append(value.alias(name))

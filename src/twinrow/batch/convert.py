@@ -6,13 +6,16 @@ which they are compared (semantics 5.1).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import polars as pl
 
-from twinrow.batch.columns import DECIMAL_PRECISION, INSTANT, column_type
+from twinrow.batch.canonical import NULL, canonical, restore
+from twinrow.batch.columns import DECIMAL_PRECISION, DEFAULT_SCALE, INSTANT, column_type
 from twinrow.model.tables import Field, FieldType
 
+_GUID = r"^(?i)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 NUMERIC = frozenset({FieldType.INTEGER, FieldType.DECIMAL, FieldType.FLOAT, FieldType.OPTION})
 
 
@@ -29,8 +32,9 @@ def convert(value: pl.Expr, source: Field, destination: Field) -> Converted:
     """Convert a column of values of `source` (type `column_type(source)`) into values of `destination`.
 
     `error` is null where all is well. Text that is longer than the destination is cut, decimals are rounded to its scale,
-    a Code is trimmed and put into upper case; `lost` is true where cutting or rounding dropped something.
-    Text null becomes `''`, and `''` null, where the destination knows only the other.
+    the time of day falls away in a date, a Code is trimmed and put into upper case; `lost` is true where cutting or rounding
+    dropped something. Text null becomes `''`, and `''` null, where the destination knows only the other.
+    No text is expected to be longer than `source.max_length`: where a rule has made it longer, that is None.
     """
     typed, error = _typed(value, source, destination)
     lost = pl.lit(False)
@@ -38,37 +42,55 @@ def convert(value: pl.Expr, source: Field, destination: Field) -> Converted:
         text = typed
         if destination.type is FieldType.CODE:
             text = text.str.strip_chars(" ").str.to_uppercase()
-        elif destination.type in (FieldType.GUID, FieldType.REFERENCE):
-            text = text.str.to_lowercase() if destination.type is FieldType.GUID else text
-        if destination.max_length is not None and (
-            source.max_length is None or source.max_length > destination.max_length
-        ):
+        elif destination.type is FieldType.GUID:
+            text = text.str.to_lowercase()
+        if _may_be_cut(source, destination):
             lost = (text.str.len_chars() > destination.max_length).fill_null(False)
             text = text.str.slice(0, destination.max_length)
+            if destination.type is FieldType.CODE:
+                text = text.str.strip_chars_end(" ")
         if not destination.nullable and destination.empty_text:
             text = text.fill_null("")
         elif not destination.empty_text:
             text = pl.when(text != "").then(text)
         typed = text
-    elif destination.type is FieldType.DECIMAL and source.type in (FieldType.DECIMAL, FieldType.FLOAT):
+    elif destination.type is FieldType.DECIMAL:
         lost = _rounded_away(value, typed, source)
+    elif destination.type is FieldType.DATE and source.type is FieldType.DATETIME:
+        lost = (value != value.dt.truncate("1d")).fill_null(False)
     error = pl.coalesce(error, _refused(typed, destination))
     return Converted(typed, error, lost)
+
+
+def _may_be_cut(source: Field, destination: Field) -> bool:
+    if destination.max_length is None:
+        return False
+    if source.max_length is None or source.max_length > destination.max_length:
+        return True
+    # In upper case a letter may become two (ß, SS).
+    return destination.type is FieldType.CODE and source.type is not FieldType.CODE
 
 
 def _typed(value: pl.Expr, source: Field, destination: Field) -> tuple[pl.Expr, pl.Expr]:
     kind = column_type(destination)
     none = pl.lit(None, dtype=pl.String)
-    if source.is_text and destination.is_text:
+    if (
+        source.is_text
+        and destination.is_text
+        and (destination.type is not FieldType.GUID or source.type is FieldType.GUID)
+    ):
         return value, none
     if source.type is destination.type and source.type is not FieldType.DECIMAL:
         return value, none
     if destination.type is FieldType.DECIMAL and source.type in (FieldType.DECIMAL, FieldType.FLOAT):
-        finite = value if source.type is FieldType.DECIMAL else pl.when(value.is_finite()).then(value)
-        rounded = _half_away(
-            finite.cast(pl.Decimal(DECIMAL_PRECISION, source.scale or 10), strict=False), destination.scale
-        )
-        converted = rounded.cast(kind, strict=False)
+        if source.type is FieldType.FLOAT:
+            finite = pl.when(value.is_finite()).then(value)
+            converted = _rounded_to(lambda wide: finite.cast(wide, strict=False), destination)
+        else:
+            converted = _half_away(value, destination.scale).cast(kind, strict=False)
+    elif destination.type is FieldType.GUID:
+        text = value.str.strip_chars() if source.is_text else _as_text(value, source)
+        converted = pl.when(text.str.contains(_GUID)).then(text)
     elif destination.is_text:
         converted = _as_text(value, source)
     elif source.is_text:
@@ -80,7 +102,9 @@ def _typed(value: pl.Expr, source: Field, destination: Field) -> tuple[pl.Expr, 
     elif {source.type, destination.type} & {FieldType.DATE, FieldType.DATETIME}:
         converted = pl.lit(None, dtype=kind)
     elif destination.type is FieldType.BOOLEAN:
-        converted = pl.when(value.is_in([0, 1])).then(value == 1)
+        converted = pl.when((value == 0) | (value == 1)).then(value == 1)
+    elif source.type is FieldType.BOOLEAN:
+        converted = value.cast(pl.Int64).cast(kind)
     else:
         whole = destination.type in (FieldType.INTEGER, FieldType.OPTION) and source.type in NUMERIC
         cast = value.cast(kind, strict=False)
@@ -105,11 +129,18 @@ def _half_away(value: pl.Expr, scale: int | None) -> pl.Expr:
     return value if scale is None else value.round(scale, mode="half_away_from_zero")
 
 
+def _rounded_to(read: Callable[[pl.Decimal], pl.Expr], field: Field) -> pl.Expr:
+    """Read values with ten more decimals than the field keeps and round them; values too large for that are read as they are."""
+    kind = pl.Decimal(DECIMAL_PRECISION, DEFAULT_SCALE if field.scale is None else field.scale)
+    wide = pl.Decimal(DECIMAL_PRECISION, min(kind.scale + 10, DECIMAL_PRECISION))
+    return pl.coalesce(_half_away(read(wide), field.scale).cast(kind, strict=False), read(kind))
+
+
 def _rounded_away(value: pl.Expr, typed: pl.Expr, source: Field) -> pl.Expr:
-    if source.type is FieldType.FLOAT:
-        return pl.lit(False)
-    wide = pl.Decimal(DECIMAL_PRECISION, max(source.scale or 0, 10))
-    return (value.cast(wide, strict=False) != typed.cast(wide, strict=False)).fill_null(False)
+    if source.is_text:
+        return (value.str.strip_chars().str.to_decimal(scale=DECIMAL_PRECISION // 2) != typed).fill_null(False)
+    # A float has no decimals of its own that could be lost.
+    return (value != typed).fill_null(False) if source.type is FieldType.DECIMAL else pl.lit(False)
 
 
 def _as_text(value: pl.Expr, source: Field) -> pl.Expr:
@@ -137,7 +168,7 @@ def _from_text(text: pl.Expr, destination: Field) -> pl.Expr:
         case FieldType.DATETIME:
             return filled.str.to_datetime("%+", time_unit="us", time_zone="UTC", strict=False)
         case FieldType.DECIMAL:
-            return filled.str.to_decimal(scale=column_type(destination).scale)  # type: ignore[attr-defined]
+            return _rounded_to(lambda wide: filled.str.to_decimal(scale=wide.scale), destination)
         case _:
             return filled.cast(column_type(destination), strict=False)
 
@@ -167,16 +198,28 @@ def comparable(text: pl.Expr, field: Field, counterpart: Field) -> pl.Expr:
     """Return the form in which a value of `field` is compared with one that came from `counterpart` (semantics 5.1).
 
     `text` is a column of canonical texts of values of `field`. A Code is compared trimmed and in upper case; texts are
-    compared up to the shorter of both fields' lengths; blanks at the end and the difference of null and `''` do not count
-    where one of the two sides cannot tell them apart.
+    compared up to the shorter of both fields' lengths, decimals in the smaller of both numbers of decimals; the difference of
+    null and `''` does not count where one of the two sides cannot tell them apart.
     """
+    if field.type is FieldType.DECIMAL and counterpart.type is FieldType.DECIMAL:
+        return _fewer_decimals(text, field, counterpart)
     if not field.is_text:
         return text
-    lengths = [length for length in (field.max_length, counterpart.max_length) if length is not None]
-    if lengths and counterpart.max_length is not None and (field.max_length or 1 << 30) > counterpart.max_length:
-        text = text.str.slice(0, min(lengths))
-    if FieldType.CODE in (field.type, counterpart.type):
+    code = FieldType.CODE in (field.type, counterpart.type)
+    if code:
         text = text.str.strip_chars(" ").str.to_uppercase()
+    shorter = min((length for length in (field.max_length, counterpart.max_length) if length is not None), default=None)
+    grows = code and field.type is not FieldType.CODE
+    if shorter is not None and (grows or field.max_length is None or field.max_length > shorter):
+        text = text.str.slice(0, shorter)
+        if code:
+            text = text.str.strip_chars_end(" ")
     if not (field.nullable and field.empty_text and counterpart.nullable and counterpart.empty_text):
-        text = text.replace({"\x01": ""})
+        text = text.replace({NULL: ""})
     return text
+
+
+def _fewer_decimals(text: pl.Expr, field: Field, counterpart: Field) -> pl.Expr:
+    if counterpart.scale is None or (field.scale is not None and field.scale <= counterpart.scale):
+        return text
+    return canonical(_half_away(restore(text, field), counterpart.scale), field)

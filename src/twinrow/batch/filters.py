@@ -7,7 +7,8 @@ either service would hand over is not dropped by a difference of case.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date, datetime
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from functools import reduce
 from operator import and_, or_
 
@@ -54,9 +55,11 @@ def _comparison(column: pl.Expr, field: Field, operator: str, value: Value | tup
         if not field.nullable or not field.empty_text:
             left = left.fill_null("")
         right = pl.lit(str(value).lower().rstrip(" "))
+    elif field.type is FieldType.DECIMAL:
+        # Not in the field's number of decimals: nothing with two decimals equals 1.005.
+        left, right = column, pl.lit(Decimal(value))  # type: ignore[arg-type]
     else:
-        left = column
-        right = pl.lit(_instant(value, field)).cast(column_type(field))
+        left, right = column, pl.lit(_instant(value, field)).cast(column_type(field))
     found = {
         "eq": left == right,
         "ne": left != right,
@@ -70,10 +73,8 @@ def _comparison(column: pl.Expr, field: Field, operator: str, value: Value | tup
 
 
 def _instant(value: Value, field: Field) -> Value:
-    if field.type is FieldType.DATETIME and isinstance(value, date) and not isinstance(value, datetime):
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo is not None else value
+    if field.type is FieldType.DATETIME and isinstance(value, date):
         return datetime(value.year, value.month, value.day)
-    if isinstance(value, datetime) and value.utcoffset() is not None:
-        from datetime import UTC
-
-        return value.astimezone(UTC).replace(tzinfo=None)
     return value

@@ -302,6 +302,10 @@ _FITTING: dict[FieldType, tuple[type, ...]] = {
 }
 
 
+_LIMITS = {FieldType.INTEGER: 2**63, FieldType.OPTION: 2**63, FieldType.DECIMAL: 10**28}
+"""What no value of the type reaches."""
+
+
 def check_filter(condition: Filter | None, table: Table) -> None:
     """Raise `UnknownField` or `FilterError` when a filter names a field or compares a type that the table does not have."""
     for leaf in _leaves(condition) if condition is not None else ():
@@ -324,11 +328,8 @@ def _fits(value: Value, column: Field) -> bool:
         return False
     if column.type is FieldType.DATE and isinstance(value, datetime):
         return False
-    if (
-        column.type in (FieldType.INTEGER, FieldType.OPTION)
-        and isinstance(value, int)
-        and not -(2**63) <= value < 2**63
-    ):
+    limit = _LIMITS.get(column.type)
+    if limit is not None and isinstance(value, int | Decimal) and not -limit < value < limit:
         return False
     if column.type in (FieldType.OPTION, FieldType.ENUM) and column.options:
         return any(_trimmed(value) == _trimmed(option.value) for option in column.options)

@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twinrow.model.errors import FilterError, UnknownField
@@ -196,6 +196,7 @@ def test_what_not_every_system_knows_is_refused(text: str) -> None:
         parse_filter(text)
 
 
+@settings(deadline=None, derandomize=True)
 @given(st.text(alphabet=st.sampled_from("ab '()=,.-_05eqTZ:/$ {}not in andnull"), max_size=40))
 def test_any_text_is_either_a_filter_or_a_filter_error(text: str) -> None:
     position = None
@@ -230,7 +231,7 @@ def test_conjunctions_of_what_is_given() -> None:
     [
         "name eq 'A' and number eq 'B' and contains(name, 'x')",
         f"accountid eq {COMPANY} and ownerid ne null",
-        "employees gt 5 and creditlimit le 10 and creditlimit ge 10.5 and score lt 1.5",
+        "employees gt 5 and creditlimit le 10 and creditlimit ge 10.5 and score lt 1e300",
         "onhold and onhold eq false",
         "founded ge 2024-01-01 and modifiedon lt 2024-01-01T00:00:00Z and modifiedon ge 2024-01-01",
         "statecode in (0, 1) and blocked eq ' ' and blocked ne '' and blocked eq 'Ship'",
@@ -257,6 +258,7 @@ def test_an_unknown_field_is_named_with_the_nearest() -> None:
         "employees eq 1.5",
         "employees eq 9223372036854775808",
         "employees eq true",
+        "creditlimit lt 1e40",
         "onhold eq 1",
         "founded eq 2024-01-01T10:00:00Z",
         "founded eq '2024-01-01'",
