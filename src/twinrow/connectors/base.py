@@ -54,7 +54,8 @@ class Capabilities:
     """What a table of a system can do.
 
     `overlap` is the time that a feed by modification times reads again. `created_at` names the field with the time of a
-    record's creation, by which a create without key or mark is searched. `batch_rows` is how many records one call of
+    record's creation (or one that is never before it), by which a create without key or mark is searched; `mark_field` the one
+    that holds the mark. `batch_rows` is how many records one call of
     `write` should carry. `limits` are sentences for people: what is weaker here than elsewhere.
     """
 
@@ -67,6 +68,7 @@ class Capabilities:
     can_delete: bool = True
     overlap: timedelta = timedelta()
     created_at: str | None = None
+    mark_field: str | None = None
     batch_rows: int = 1_000
     limits: tuple[str, ...] = ()
 
@@ -130,13 +132,20 @@ class WriteRequest:
 
     The frame has `@id` (creates: the chosen or proposed id, or null), `@version` (updates and deletes: the token that must
     still hold, or null where the table has no version checks), `@mark` (creates with marks), and the fields with their
-    `sent` columns. Fields that are not sent stay as they are.
+    `sent` columns. Fields that are not sent stay as they are. `returning` names the fields whose values after the write are
+    wanted in the result; None: those that are written.
     """
 
     table: str
     kind: WriteKind
     frame: pl.DataFrame
     fields: tuple[str, ...] = ()
+    returning: tuple[str, ...] | None = None
+
+    @property
+    def answered(self) -> tuple[str, ...]:
+        """The fields whose values the result holds."""
+        return self.fields if self.returning is None else self.returning
 
 
 class Status(StrEnum):
@@ -176,7 +185,7 @@ Elsewhere they are null. `@recovery` is a value of `model.outcomes.Recovery`.
 
 
 def result_schema(table: Table, fields: Sequence[str]) -> dict[str, pl.DataType]:
-    """Return the column types of a write's result for these fields."""
+    """Return the column types of a write's result that answers with these fields (`WriteRequest.answered`)."""
     record = frame_schema(table, fields)
     return RESULT_SCHEMA | {name: record[name] for name in fields}
 

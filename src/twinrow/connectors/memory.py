@@ -42,7 +42,10 @@ from twinrow.connectors.base import (
 )
 from twinrow.model.errors import FeedExpired, RecordNotFound, UnknownTable
 from twinrow.model.filters import Filter
-from twinrow.model.tables import FieldType, Table
+from twinrow.model.tables import Field, FieldType, Table
+
+MARK_FIELD = "mark"
+"""The field that holds the mark of a create, where creates are told apart by marks."""
 
 Logic = Callable[[str, dict[str, Any], dict[str, Any] | None], dict[str, Any]]
 """Business logic: (table, values to be stored, values before or None) → values that are stored."""
@@ -85,7 +88,8 @@ class MemorySystem:
         caller: str = "twinrow",
     ) -> None:
         self.name = name
-        self._tables = {table.name: table for table in tables}
+        marked = create_keys is CreateKeys.MARK
+        self._tables = {table.name: _with_mark(table) if marked else table for table in tables}
         self._contents = {name: _Content() for name in self._tables}
         self._feed = feed
         self._version_checks = version_checks
@@ -222,6 +226,7 @@ class MemorySystem:
             deletes_in_feed=self._deletes_in_feed,
             overlap=self._overlap,
             created_at="created_at" if "created_at" in fields else None,
+            mark_field=MARK_FIELD if self._create_keys is CreateKeys.MARK else None,
         )
 
     def changes(self, request: ChangeRequest) -> Iterator[ChangePage]:
@@ -301,6 +306,8 @@ class MemorySystem:
 
     @staticmethod
     def _value(record: _Record, name: str) -> Any:
+        if name == MARK_FIELD:
+            return record.mark
         return record.created_at if name == "created_at" else record.values.get(name)
 
     def fetch(self, table: str, fields: Sequence[str], ids: Sequence[str]) -> pl.DataFrame:
@@ -335,7 +342,7 @@ class MemorySystem:
         table = self.describe(request.table)
         with self._lock:
             results = [self._write_one(table, request, row) for row in request.frame.iter_rows(named=True)]
-        return pl.DataFrame(results, schema=result_schema(table, request.fields), strict=False)
+        return pl.DataFrame(results, schema=result_schema(table, request.answered), strict=False)
 
     def _write_one(self, table: Table, request: WriteRequest, row: dict[str, Any]) -> dict[str, Any]:
         records = self._contents[table.name].records
@@ -366,7 +373,7 @@ class MemorySystem:
                 return problem | {ID: key}
             record = self._store(table.name, key, before.values | values, before, self._caller)
         answer = {STATUS: Status.WRITTEN, ID: key, VERSION: str(record.version), MODIFIED_AT: record.modified_at}
-        return answer | {name: record.values.get(name) for name in request.fields}
+        return answer | {name: self._value(record, name) for name in request.answered}
 
     def _existing(self, records: Mapping[str, _Record], row: Mapping[str, Any]) -> str | None:
         if self._create_keys in (CreateKeys.CHOSEN, CreateKeys.PROPOSED) and row[ID] in records:
@@ -399,6 +406,11 @@ class MemorySystem:
 
     def close(self) -> None:
         """Nothing to let go of."""
+
+
+def _with_mark(table: Table) -> Table:
+    mark = Field(MARK_FIELD, FieldType.GUID, creatable=False, updatable=False)
+    return replace(table, fields={**table.fields, MARK_FIELD: mark})
 
 
 def _blank(table: Table, name: str) -> Any:

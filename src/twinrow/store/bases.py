@@ -66,6 +66,12 @@ def read_bases(
     return pl.concat(parts).cast(pl.Schema(schema))
 
 
+def bases_of_shape(connection: Connection, shape: int, numbers: Sequence[int]) -> pl.Series:
+    """Return those of the couplings whose base has the shape."""
+    columns = {"coupling_id": pl.Int64()}
+    return select_in(connection, bases, columns, "coupling_id", list(numbers), shape_id=shape).to_series()
+
+
 def _packed(frame: pl.DataFrame, fields: int) -> pl.DataFrame:
     local = [base_column(Side.LOCAL, index) for index in range(fields)]
     integration = [base_column(Side.INTEGRATION, index) for index in range(fields)]

@@ -93,9 +93,14 @@ def rows_to_frame(rows: Sequence[Sequence[Any]], columns: Mapping[str, pl.DataTy
     if not rows:
         return pl.DataFrame(schema=dict(columns))
     values = zip(*rows, strict=True)
-    return pl.DataFrame(
-        [pl.Series(name, column, dtype=kind) for (name, kind), column in zip(columns.items(), values, strict=True)]
-    )
+    return pl.DataFrame([_series(name, kind, column) for (name, kind), column in zip(columns.items(), values, strict=True)])
+
+
+def _series(name: str, kind: pl.DataType, values: Sequence[Any]) -> pl.Series:
+    if kind == pl.Boolean:
+        # SQLite keeps truth values as numbers.
+        values = [None if value is None else bool(value) for value in values]
+    return pl.Series(name, values, dtype=kind)
 
 
 def delete_in(connection: Connection, table: Table, key: str, values: Iterable[Any], **equal: Any) -> None:

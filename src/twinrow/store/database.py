@@ -9,17 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError, OperationalError
-from sqlalchemy.pool import StaticPool
 
 from twinrow.model.errors import ConfigurationError, StoreMismatch
 
 CURRENT_REVISION = "0001"
 """The schema that this version of twinrow works with; `migrations/versions` leads there."""
 
+_READING = "twinrow_reading"
 _CACHE_KIB = 200_000
 _BUSY_SECONDS = 30
 
@@ -27,8 +28,9 @@ _BUSY_SECONDS = 30
 class Database:
     """A store's database, opened and at the current schema."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, folder: TemporaryDirectory[str] | None = None) -> None:
         self.engine = engine
+        self._folder = folder
 
     @property
     def is_sqlite(self) -> bool:
@@ -44,22 +46,23 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """Give a connection for reading only; it holds no write lock."""
-        with self.engine.connect() as connection:
-            reader = connection.execution_options(isolation_level="AUTOCOMMIT")
-            yield reader
+        with self.engine.connect().execution_options(**{_READING: True}) as connection:
+            yield connection
 
     def close(self) -> None:
         """Let go of all connections."""
         self.engine.dispose()
+        if self._folder is not None:
+            self._folder.cleanup()
 
 
 def open_database(url: str) -> Database:
     """Open a store, making it where there is none, and bring it to the current schema.
 
-    `url` is `sqlite:///PATH`, `sqlite://` (in memory) or `postgresql://…`. Raises `ConfigurationError` when there is no
-    such place, `StoreMismatch` when a newer twinrow has been at it.
+    `url` is `sqlite:///PATH`, `sqlite://` (a file of its own that goes with the database) or `postgresql://…`.
+    Raises `ConfigurationError` when there is no such place, `StoreMismatch` when a newer twinrow has been at it.
     """
-    database = Database(_engine(url))
+    database = _database(url)
     try:
         revision = _revision(database)
     except OperationalError as error:
@@ -73,7 +76,7 @@ def open_database(url: str) -> Database:
     return database
 
 
-def _engine(url: str) -> Engine:
+def _database(url: str) -> Database:
     try:
         parsed = make_url(url)
     except ArgumentError:
@@ -81,26 +84,26 @@ def _engine(url: str) -> Engine:
             f"{url!r} is no address of a store", remedy="Write sqlite:///twinrow.db or postgresql://user@host/database."
         ) from None
     if parsed.get_backend_name() == "postgresql":
-        return create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+        return Database(create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True))
     if parsed.get_backend_name() != "sqlite":
         raise ConfigurationError(
             f"A store cannot be kept on {parsed.get_backend_name()}",
             remedy="Write sqlite:///twinrow.db or postgresql://user@host/database.",
         )
-    in_memory = parsed.database in (None, "", ":memory:")
-    if not in_memory and not Path(str(parsed.database)).absolute().parent.is_dir():
+    folder = None
+    if parsed.database in (None, "", ":memory:"):
+        # Not SQLite's own memory: that has one connection for all threads, so one transaction for all.
+        folder = TemporaryDirectory(prefix="twinrow-")
+        parsed = parsed.set(database=str(Path(folder.name) / "store.db"))
+    elif not Path(str(parsed.database)).absolute().parent.is_dir():
         raise ConfigurationError(
             f"There is no folder {Path(str(parsed.database)).absolute().parent} for the store",
             remedy="Make the folder, or name another place.",
         )
-    engine = create_engine(
-        parsed,
-        poolclass=StaticPool if in_memory else None,
-        connect_args={"check_same_thread": False, "timeout": _BUSY_SECONDS},
-    )
+    engine = create_engine(parsed, connect_args={"check_same_thread": False, "timeout": _BUSY_SECONDS})
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
-    return engine
+    return Database(engine, folder)
 
 
 def _prepare_sqlite(connection: Any, record: Any) -> None:  # noqa: ARG001
@@ -119,8 +122,7 @@ def _prepare_sqlite(connection: Any, record: Any) -> None:  # noqa: ARG001
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    if connection.get_isolation_level() != "AUTOCOMMIT":
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    connection.exec_driver_sql("BEGIN" if connection.get_execution_options().get(_READING) else "BEGIN IMMEDIATE")
 
 
 def _revision(database: Database) -> str | None:

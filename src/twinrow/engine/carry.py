@@ -1,0 +1,195 @@
+"""Carry: the source's values in the destination's terms. Pure: frames in, frames out.
+
+For each field that the pass carries, in this order: constant or source value (or a derived one), reference translated
+through couplings, value pairs, transformation rules, conversion to the destination's type and length, the rules of special
+tables. A field sees the source's own value, whatever other fields do with it (design 10).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from twinrow.batch.canonical import canonical
+from twinrow.batch.columns import column_type
+from twinrow.batch.convert import Converted, convert
+from twinrow.batch.hooks import HookContext, Rule
+from twinrow.batch.rules import apply_rules
+from twinrow.engine import columns as c
+from twinrow.engine.fields import FieldPlan, FieldPlans
+from twinrow.model.mapping import OnLoss
+from twinrow.model.rules import TransformationRule
+from twinrow.model.tables import Field, FieldType, Table
+
+_TEXT = Field("text", FieldType.TEXT)
+
+
+@dataclass(frozen=True, slots=True)
+class CarryContext:
+    """What carrying needs to know beside the frame.
+
+    `references` holds for each reference field (by index) a frame with `value` (text of the source's value), `target` (text
+    of the destination's, null for a blank) and `known` (true): values that are not in it are not coupled.
+    """
+
+    hooks: HookContext
+    plans: FieldPlans
+    rules: Sequence[Rule] = ()
+    transformations: Mapping[str, TransformationRule] = field(default_factory=dict)
+    references: Mapping[int, pl.DataFrame] = field(default_factory=dict)
+
+
+def source_values(frame: pl.DataFrame, context: CarryContext) -> pl.DataFrame:
+    """Add `source.i` for every field that the source side has (also those that the pass does not carry)."""
+    side = context.hooks.pass_.source
+    texts = [
+        canonical(_source_value(plan, context), plan.field(side)).alias(c.source(plan.index))
+        for plan in context.plans.plans
+    ]
+    return frame.with_columns(texts)
+
+
+def _source_value(plan: FieldPlan, context: CarryContext) -> pl.Expr:
+    side = context.hooks.pass_.source
+    if plan.derived is not None and not plan.has_field(side):
+        if plan.carried_in(context.hooks.pass_):
+            return plan.derived.value(context.hooks)
+        return pl.lit(None, dtype=column_type(plan.field(side)))
+    if plan.has_field(side):
+        return pl.col(plan.field(side).name)
+    return pl.lit(plan.mapping.constant).cast(column_type(plan.field(side)))
+
+
+def carry(frame: pl.DataFrame, context: CarryContext) -> pl.DataFrame:
+    """Add `carried.i`, `carried_text.i`, `problem.i`, `unresolved.i` and `lost.i` for every field that the pass carries."""
+    pass_ = context.hooks.pass_
+    frame = _translate(frame, context)
+    results: list[pl.Expr] = []
+    for plan in context.plans.carried(pass_):
+        destination = plan.field(pass_.destination)
+        converted, unresolved = _carried(plan, destination, context)
+        value = converted.value
+        for rule in context.rules:
+            value = rule.adjust(context.hooks, destination.name, value)
+        problem = converted.error
+        if plan.derived is not None and plan.derived.error is not None:
+            problem = pl.coalesce(plan.derived.error(context.hooks), problem)
+        if plan.mapping.on_loss in (None, OnLoss.REFUSE) and plan.bidirectional:
+            problem = pl.coalesce(problem, _loss_problem(destination, converted))
+        results += [
+            value.cast(column_type(destination)).alias(c.carried(plan.index)),
+            problem.alias(c.problem(plan.index)),
+            unresolved.alias(c.unresolved(plan.index)),
+            converted.lost.alias(c.lost(plan.index)),
+        ]
+    frame = frame.with_columns(results)
+    texts = [
+        canonical(pl.col(c.carried(plan.index)), plan.field(pass_.destination)).alias(c.carried_text(plan.index))
+        for plan in context.plans.carried(pass_)
+    ]
+    return frame.with_columns(texts)
+
+
+def _loss_problem(destination: Field, converted: Converted) -> pl.Expr:
+    what = f"{destination.max_length} characters" if destination.is_text else f"{destination.scale} decimals"
+    return pl.when(converted.lost).then(pl.lit(f"the value does not fit {destination.name} ({what})"))
+
+
+def _translated(index: int) -> str:
+    return f"translated.{index}"
+
+
+def _known(index: int) -> str:
+    return f"known.{index}"
+
+
+def _translate(frame: pl.DataFrame, context: CarryContext) -> pl.DataFrame:
+    """Join the targets of references: `translated.i` (text) and `known.i`."""
+    side = context.hooks.pass_.source
+    for plan in context.plans.carried(context.hooks.pass_):
+        if not plan.mapping.related_mapping:
+            continue
+        source = pl.col(plan.field(side).name).cast(pl.String)
+        blank = source.is_null() | (source == "")
+        pairs = context.references[plan.index].select(
+            pl.col("value").alias("value"),
+            pl.col("target").alias(_translated(plan.index)),
+            pl.col("known").alias(_known(plan.index)),
+        )
+        keyed = frame.with_columns(pl.when(~blank).then(source).alias("value"))
+        joined = keyed.join(pairs, on="value", how="left", maintain_order="left").drop("value")
+        blanks = {
+            key: target
+            for rule in context.rules
+            for key, target in rule.translate(context.hooks, plan.field(context.hooks.pass_.destination).name).items()
+        }
+        translated, known = pl.col(_translated(plan.index)), pl.col(_known(plan.index)).fill_null(False)
+        for key, target in blanks.items():
+            here = blank if key is None else source == key
+            translated = pl.when(here).then(pl.lit(target, dtype=pl.String)).otherwise(translated)
+            known = known | here.fill_null(False)
+        frame = joined.with_columns(
+            translated.alias(_translated(plan.index)), (known | blank).alias(_known(plan.index))
+        )
+    return frame
+
+
+def _carried(plan: FieldPlan, destination: Field, context: CarryContext) -> tuple[Converted, pl.Expr]:
+    pass_ = context.hooks.pass_
+    source = plan.field(pass_.source)
+    nothing = pl.lit(False)
+    if plan.mapping.related_mapping:
+        converted = convert(pl.col(_translated(plan.index)), _TEXT, destination)
+        return converted, ~pl.col(_known(plan.index))
+    value = _source_value(plan, context)
+    if plan.is_constant:
+        return convert(value, source, destination), nothing
+    problem = pl.lit(None, dtype=pl.String)
+    if plan.mapping.values:
+        text = convert(value, source, _TEXT).value
+        pairs = {key: _text(target) for key, target in plan.mapping.values.items()}
+        if pass_.source.value != "local":
+            pairs = {target: key for key, target in pairs.items()}
+        value = text.replace_strict(pairs, default=None, return_dtype=pl.String)
+        problem = pl.when(value.is_null() & text.is_not_null() & (text != "")).then(
+            pl.concat_str([pl.lit("no value corresponds to "), text], ignore_nulls=True)
+        )
+        source = _TEXT
+    lost = nothing
+    if plan.mapping.transformation and plan.mapping.rules_apply(pass_):
+        text = convert(value, source, _TEXT).value
+        value = apply_rules(text, plan.mapping.transformation, context.transformations)
+        lost = _changed_by_rules(plan, text, value, context)
+        source = Field("transformed", FieldType.TEXT, max_length=None)
+    converted = convert(value, source, destination)
+    return Converted(converted.value, pl.coalesce(problem, converted.error), converted.lost | lost), nothing
+
+
+def _changed_by_rules(plan: FieldPlan, before: pl.Expr, after: pl.Expr, context: CarryContext) -> pl.Expr:
+    from twinrow.model.rules import LOSSY_TYPES, PREDEFINED
+
+    known = {rule.code: rule for rule in PREDEFINED} | dict(context.transformations)
+    if not any(known[code].type in LOSSY_TYPES for code in plan.mapping.transformation):
+        return pl.lit(False)
+    return (before != after).fill_null(False)
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def destination_texts(table: Table, plans: FieldPlans, context: HookContext) -> list[pl.Expr]:
+    """Return canonical texts of a batch of destination records: one expression `found.i` for each field."""
+    side = context.pass_.destination
+    return [
+        (
+            canonical(pl.col(plan.field(side).name), table.field(plan.field(side).name))
+            if plan.has_field(side)
+            else canonical(pl.lit(plan.mapping.constant).cast(column_type(plan.field(side))), plan.field(side))
+            if plan.is_constant
+            else canonical(pl.lit(None, dtype=column_type(plan.field(side))), plan.field(side))
+        ).alias(c.found(plan.index))
+        for plan in plans.plans
+    ]

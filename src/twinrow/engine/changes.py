@@ -1,0 +1,190 @@
+"""Changes: the source batches of a pass, in the order in which they are worked on.
+
+First what an earlier attempt left behind (`recover`), then what is to be tried again (`retry`), then what the source says has
+changed (`changes`), at last what is gone without any feed having said so (`deletes`). Each batch tells the stage and cursor
+from which a process that takes the run over goes on. Where a person named the records, only these are read (`named`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+import polars as pl
+
+from twinrow.batch.bounds import bounded
+from twinrow.batch.columns import DELETED, ID, empty_batch
+from twinrow.connectors.base import ChangePage, ChangeRequest
+from twinrow.engine.context import PassContext
+from twinrow.model.errors import FeedExpired
+from twinrow.store.couplings import by_record, count_couplings
+from twinrow.store.leases import check_fence
+from twinrow.store.pending import due_ids, resolvable_ids
+from twinrow.store.systems import get_setting, set_setting
+from twinrow.store.watermarks import (
+    Watermark,
+    clear_staged,
+    coupled_but_not_staged,
+    read_watermark,
+    stage_ids,
+    was_seen,
+)
+
+RECOVER, RETRY, CHANGES, DELETES, NAMED = "recover", "retry", "changes", "deletes", "named"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceBatch:
+    """Source records to work on. `watermark` and `recheck_from` come with the last page of the feed."""
+
+    frame: pl.DataFrame
+    stage: str
+    cursor: str | None = None
+    recheck_from: datetime | None = None
+    watermark: Watermark | None = None
+
+
+def retry_batches(context: PassContext, related: list[int]) -> Iterator[SourceBatch]:
+    """Yield the records that are to be tried again: pending ones, and those whose references may now be resolved."""
+    with context.database.reading() as connection:
+        due = due_ids(connection, context.mapping, context.pass_, context.destination.connector.now())
+        resolvable = resolvable_ids(connection, context.mapping, context.pass_, related)
+    wanted = list(dict.fromkeys([*due, *resolvable]))
+    yield from _fetched(context, wanted, RETRY)
+
+
+def named_batches(context: PassContext) -> Iterator[SourceBatch]:
+    """Yield the records that a person named, by the id of either side."""
+    with context.database.reading() as connection:
+        other = by_record(
+            connection, context.mapping, context.pass_.destination, _possible(context, context.options.records)
+        )
+    source, destination = context.pass_.source.value, context.pass_.destination.value
+    counterparts = dict(other.select(f"{destination}_id", f"{source}_id").iter_rows())
+    wanted = list(dict.fromkeys(counterparts.get(id, id) for id in context.options.records))
+    yield from _fetched(context, wanted, NAMED)
+
+
+def _possible(context: PassContext, ids: tuple[str, ...]) -> list[str]:
+    """Return those ids that could be ids of the destination side (GUIDs, where it has such)."""
+    if not context.mapping.guid(context.pass_.destination):
+        return list(ids)
+    return [id for id in ids if len(id) == 36 and id.count("-") == 4]
+
+
+def _fetched(context: PassContext, ids: list[str], stage: str) -> Iterator[SourceBatch]:
+    """Yield the source records with these ids; coupled ones that are gone come as deleted."""
+    source = context.source
+    step = context.shared.engine.page_rows
+    for start in range(0, len(ids), step):
+        chunk = ids[start : start + step]
+        frame = source.connector.fetch(source.table.name, context.source_fields, chunk)
+        gone = sorted(set(chunk) - set(frame.get_column(ID).to_list()))
+        with context.database.reading() as connection:
+            coupled = by_record(connection, context.mapping, context.pass_.source, gone)
+        lost = coupled.get_column(f"{context.pass_.source.value}_id").to_list()
+        pending = [id for id in gone if id not in set(lost)]
+        yield SourceBatch(pl.concat([frame, _deleted(context, [*lost, *pending])]), stage)
+
+
+def _deleted(context: PassContext, ids: list[str]) -> pl.DataFrame:
+    frame = empty_batch(context.source.table, context.source_fields)
+    if not ids:
+        return frame
+    return pl.concat(
+        [frame, pl.DataFrame({ID: ids, DELETED: [True] * len(ids)}, schema={ID: pl.String, DELETED: pl.Boolean})],
+        how="diagonal",
+    )
+
+
+def changed_batches(context: PassContext, cursor: str | None) -> Iterator[SourceBatch]:
+    """Yield what the source says has changed since the watermark, or goes on from a run's cursor.
+
+    Everything is read again where the mapping's filter or fields are not those of the watermark, where a person asked for
+    it, and where the source no longer knows the position. Rows of the overlap that were seen before are dropped.
+    """
+    with context.database.reading() as connection:
+        known = read_watermark(connection, context.mapping.id, context.pass_.source)
+    valid = known is not None and known.shape == context.feed_shape and not context.options.full
+    since = known.position if known is not None and valid else None
+    try:
+        yield from _pages(context, since, cursor)
+    except FeedExpired:
+        yield from _pages(context, None, None)
+
+
+def _pages(context: PassContext, since: str | None, cursor: str | None) -> Iterator[SourceBatch]:
+    source = context.source
+    request = ChangeRequest(
+        source.table.name, context.source_fields, since, cursor, context.condition, context.shared.engine.page_rows
+    )
+    for page in source.connector.changes(request):
+        yield from _slices(context, page)
+
+
+def _slices(context: PassContext, page: ChangePage) -> Iterator[SourceBatch]:
+    """Yield a page in slices within the bounds of a batch; the cursor moves with the last of them."""
+    frame = page.frame
+    if page.recheck_from is not None and frame.height:
+        with context.database.reading() as connection:
+            seen = was_seen(connection, context.mapping, context.pass_.source, frame)
+        frame = frame.filter(~seen)
+    frame = frame.unique(ID, keep="last", maintain_order=True)
+    watermark = None
+    if page.watermark is not None:
+        watermark = Watermark(page.watermark, context.feed_shape, context.shared.clock.now())
+    slices = list(bounded(frame, context.shared.engine.page_rows))
+    if not slices:
+        yield SourceBatch(frame, CHANGES, page.cursor, page.recheck_from, watermark)
+        return
+    for piece in slices[:-1]:
+        yield SourceBatch(piece, CHANGES, None, page.recheck_from)
+    yield SourceBatch(slices[-1], CHANGES, page.cursor, page.recheck_from, watermark)
+
+
+def delete_batches(context: PassContext) -> Iterator[SourceBatch]:
+    """Yield coupled source records that are gone, where no feed says so: by comparing ids, now and then and when asked.
+
+    Each record that is missing is confirmed by a fetch.
+    """
+    if context.source.capabilities.deletes_in_feed or not _deletes_due(context):
+        return
+    side, database, mapping = context.pass_.source, context.database, context.mapping
+    with database.transaction() as connection:
+        check_fence(connection, context.shared.lease)
+        clear_staged(connection, mapping.id, side)
+    for page in context.source.connector.ids(context.source.table.name):
+        with database.transaction() as connection:
+            check_fence(connection, context.shared.lease)
+            stage_ids(connection, mapping, side, page)
+    with database.reading() as connection:
+        for missing in coupled_but_not_staged(connection, mapping, side):
+            there = context.source.connector.fetch(context.source.table.name, (), missing).get_column(ID).to_list()
+            gone = sorted(set(missing) - set(there))
+            if gone:
+                yield SourceBatch(_deleted(context, gone), DELETES)
+    with database.transaction() as connection:
+        check_fence(connection, context.shared.lease)
+        clear_staged(connection, mapping.id, side)
+        set_setting(connection, _deletes_setting(context), context.shared.clock.now().isoformat())
+
+
+def _deletes_setting(context: PassContext) -> str:
+    return f"deletes looked for: {context.mapping.id} {context.pass_.source.value}"
+
+
+def _deletes_due(context: PassContext) -> bool:
+    with context.database.reading() as connection:
+        last = get_setting(connection, _deletes_setting(context))
+        coupled = count_couplings(connection, context.mapping) > 0 if last is None else True
+    if context.options.full:
+        return coupled
+    if last is None:
+        # Nothing was coupled before this run's pass, or it just has been: nothing can be missing yet.
+        with context.database.transaction() as connection:
+            check_fence(connection, context.shared.lease)
+            set_setting(connection, _deletes_setting(context), context.shared.clock.now().isoformat())
+        return False
+    age = context.shared.clock.now() - datetime.fromisoformat(last)
+    return age >= context.shared.engine.delete_check_interval

@@ -1,0 +1,189 @@
+"""What a pass works with: the two ends, the mapping, its fields and rules, the store, and what a person asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import cached_property
+from typing import Any
+
+import msgspec
+
+from twinrow.batch.hooks import HookContext, Rule
+from twinrow.connectors.base import Capabilities, Connector
+from twinrow.engine.fields import FieldPlan, FieldPlans
+from twinrow.model.filters import Filter, filter_fields, parse_filter
+from twinrow.model.protocols import Clock
+from twinrow.model.rules import TransformationRule
+from twinrow.model.sides import Pass, Side
+from twinrow.model.tables import Table
+from twinrow.store.database import Database
+from twinrow.store.leases import Lease
+from twinrow.store.mappings import StoredMapping
+from twinrow.store.runs import JobRow, RunRow
+
+
+class RunOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What was asked of a run; stored with it, so that whoever takes it over does the same.
+
+    `full` reads everything again; `create` also creates what is not coupled; `unconditional` writes also what is equal.
+    `passes` limits the directions; `forced`: a person chose the direction, its source wins every field. `records` are the
+    ids (of either side) that a person named: only these are synchronized, and watermarks stay as they are. `retry_only` tries
+    what is pending or unresolved again, and reads no changes.
+    """
+
+    full: bool = False
+    create: bool = False
+    unconditional: bool = False
+    forced: bool = False
+    passes: tuple[str, ...] = ()
+    records: tuple[str, ...] = ()
+    retry_only: bool = False
+
+    @property
+    def named(self) -> bool:
+        """Whether a person named the records."""
+        return bool(self.records)
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """One side of a mapping as it is now: the connector, the table, what the table can do."""
+
+    connector: Connector
+    table: Table
+    capabilities: Capabilities
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """How the engine behaves; times are spans of the machine's own monotonic clock.
+
+    `page_rows` is the most that is settled at once, `attempts` how often a record is decided again in a pass because its
+    token no longer held or its answer was missing.
+    """
+
+    page_rows: int = 5_000
+    attempts: int = 5
+    heartbeat: timedelta = timedelta(seconds=10)
+    delete_check_interval: timedelta = timedelta(hours=24)
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """What both passes of a run share."""
+
+    database: Database
+    clock: Clock
+    mapping: StoredMapping
+    ends: Mapping[Side, End]
+    plans: FieldPlans
+    rules: tuple[Rule, ...]
+    transformations: Mapping[str, TransformationRule]
+    settings: Mapping[str, Any]
+    mappings: Mapping[str, StoredMapping]
+    """All mappings of the connection by name, for references and lookups."""
+    options: RunOptions
+    engine: EngineSettings
+    run: RunRow
+    lease: Lease
+    environments: Mapping[Side, str]
+    """Which systems these are (`Identity.environment`)."""
+
+
+@dataclass(frozen=True)
+class PassContext:
+    """What one pass works with."""
+
+    shared: RunContext
+    pass_: Pass
+    job: JobRow
+    shape: int
+    """The number of the shape in which this run writes bases."""
+    newest_related: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def mapping(self) -> StoredMapping:
+        """The mapping."""
+        return self.shared.mapping
+
+    @property
+    def options(self) -> RunOptions:
+        """What was asked of the run."""
+        return self.shared.options
+
+    @property
+    def database(self) -> Database:
+        """The store's database."""
+        return self.shared.database
+
+    @property
+    def plans(self) -> FieldPlans:
+        """The mapping's fields."""
+        return self.shared.plans
+
+    @property
+    def source(self) -> End:
+        """The end that is read."""
+        return self.shared.ends[self.pass_.source]
+
+    @property
+    def destination(self) -> End:
+        """The end that is written."""
+        return self.shared.ends[self.pass_.destination]
+
+    @cached_property
+    def hooks(self) -> HookContext:
+        """What rules may know, without lookups."""
+        return HookContext(self.pass_, self.source.table, self.destination.table, self.shared.settings)
+
+    @cached_property
+    def carried(self) -> tuple[FieldPlan, ...]:
+        """The fields that the pass carries."""
+        return self.plans.carried(self.pass_)
+
+    @cached_property
+    def condition(self) -> Filter | None:
+        """The filter of the source side."""
+        return parse_filter(self.mapping.mapping.filter(self.pass_.source), _texts(self.shared.settings))
+
+    @cached_property
+    def source_fields(self) -> tuple[str, ...]:
+        """The fields that the pass reads from its source: mapped, filtered by, and looked at by rules and templates."""
+        table = self.source.table
+        wanted = list(self.plans.names(self.pass_.source))
+        wanted += sorted(filter_fields(self.condition))
+        for rule in self.shared.rules:
+            wanted += [name for name in rule.reads(self.pass_) if name in table.fields]
+        for template in self.mapping.mapping.templates:
+            if template.side is self.pass_.destination:
+                wanted += sorted(filter_fields(parse_filter(template.filter, _texts(self.shared.settings))))
+        return tuple(dict.fromkeys(wanted))
+
+    @cached_property
+    def destination_fields(self) -> tuple[str, ...]:
+        """The fields that the pass reads from its destination: the mapped ones."""
+        return self.plans.names(self.pass_.destination)
+
+    @property
+    def can_create(self) -> bool:
+        """Whether the pass may create records."""
+        wanted = self.options.create or not self.mapping.mapping.only_coupled
+        return wanted and self.destination.capabilities.can_create
+
+    @property
+    def namespace(self) -> str:
+        """What the ids of records that the pass makes are derived from, beside the source record and its generation."""
+        source = self.shared.environments[self.pass_.source]
+        return f"{source}|{self.mapping.name}|{self.pass_.destination.value}"
+
+    @property
+    def feed_shape(self) -> str:
+        """A text that changes when the filter or the fields change, so that everything must be looked at again."""
+        parts = [self.mapping.mapping.filter(self.pass_.source), *sorted(self.plans.identities)]
+        return "\n".join(parts)
+
+
+def _texts(settings: Mapping[str, Any]) -> dict[str, str]:
+    return {name: str(value) for name, value in settings.items() if value is not None}

@@ -1,0 +1,210 @@
+"""The fields of a pass, resolved: field mappings, constants and derived fields against the tables as they are now."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from twinrow.batch.hooks import Derived, HookContext, Rule
+from twinrow.model.errors import UnknownField, UnknownName
+from twinrow.model.mapping import FieldMapping, TableMapping
+from twinrow.model.rules import PREDEFINED, TransformationRule
+from twinrow.model.sides import Direction, Pass, Side
+from twinrow.model.tables import Field, FieldType, Table
+
+_CONSTANT_TYPES: dict[type, FieldType] = {
+    bool: FieldType.BOOLEAN,
+    int: FieldType.INTEGER,
+    str: FieldType.TEXT,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FieldPlan:
+    """One field of a table mapping, as both sides have it.
+
+    `index` numbers the columns of the field in the engine's frames. `identity` names it in bases, intents and the journal:
+    a field whose rules change has a new identity, and so no base yet. For a constant or a derived field, `source` describes
+    the value on the side that has no field.
+    """
+
+    index: int
+    identity: str
+    key: str
+    caption: str
+    direction: Direction
+    local: Field | None
+    integration: Field | None
+    mapping: FieldMapping
+    derived: Derived | None = None
+    source: Field | None = None
+
+    def field(self, side: Side) -> Field:
+        """Return the description of the field (or of the constant or computed value) on a side."""
+        found = self.local if side is Side.LOCAL else self.integration
+        found = found or self.source
+        assert found is not None  # noqa: S101
+        return found
+
+    def has_field(self, side: Side) -> bool:
+        """Whether the side really has the field."""
+        return (self.local if side is Side.LOCAL else self.integration) is not None
+
+    def carried_in(self, pass_: Pass) -> bool:
+        """Whether the pass carries the field from its source to its destination."""
+        if not self.direction.includes(pass_) or not self.has_field(pass_.destination):
+            return False
+        return self.field(pass_.destination).writable
+
+    @property
+    def bidirectional(self) -> bool:
+        """Whether both passes carry the field, so that both sides may have changed it."""
+        return self.direction is Direction.BIDIRECTIONAL and self.carried_in(Pass.TO) and self.carried_in(Pass.FROM)
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether a constant is written."""
+        return self.derived is None and self.mapping.is_constant
+
+
+@dataclass(frozen=True, slots=True)
+class Unavailable:
+    """A mapped field that a system could serve and does not; the others go on without it."""
+
+    key: str
+    side: Side
+    field: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class FieldPlans:
+    """The fields of a mapping that can be synchronized, and those that cannot here."""
+
+    plans: tuple[FieldPlan, ...]
+    unavailable: tuple[Unavailable, ...]
+
+    @property
+    def identities(self) -> tuple[str, ...]:
+        """The identities of the fields, in the order of their columns."""
+        return tuple(plan.identity for plan in self.plans)
+
+    def carried(self, pass_: Pass) -> tuple[FieldPlan, ...]:
+        """Return the fields that a pass carries."""
+        return tuple(plan for plan in self.plans if plan.carried_in(pass_))
+
+    def names(self, side: Side) -> tuple[str, ...]:
+        """Return the names of the mapped fields of a side, each once."""
+        names = (plan.field(side).name for plan in self.plans if plan.has_field(side))
+        return tuple(dict.fromkeys(names))
+
+
+def plan_fields(
+    mapping: TableMapping,
+    tables: Mapping[Side, Table],
+    transformations: Mapping[str, TransformationRule],
+    rules: Iterable[Rule],
+    settings: Mapping[str, Any],
+) -> FieldPlans:
+    """Resolve the fields of a mapping against the tables of both sides.
+
+    Raises `UnknownField` for a field that a table neither has nor could have, `UnknownName` for a transformation rule.
+    """
+    plans: list[FieldPlan] = []
+    unavailable: list[Unavailable] = []
+    for row in mapping.fields:
+        if not row.enabled:
+            continue
+        absent = [
+            Unavailable(row.key, side, name, tables[side].absent[name])
+            for side in Side
+            if (name := row.field(side)) is not None and name in tables[side].absent
+        ]
+        if absent:
+            unavailable += absent
+            continue
+        plans.append(_mapped(len(plans), row, tables, transformations))
+    for rule in rules:
+        for pass_ in mapping.direction.passes:
+            context = HookContext(pass_, tables[pass_.source], tables[pass_.destination], settings)
+            for derived in rule.derived(context):
+                plans.append(_derived(len(plans), rule, pass_, derived, tables))
+    return FieldPlans(tuple(plans), tuple(unavailable))
+
+
+def _mapped(
+    index: int, row: FieldMapping, tables: Mapping[Side, Table], transformations: Mapping[str, TransformationRule]
+) -> FieldPlan:
+    fields = {side: tables[side].field(name) if (name := row.field(side)) else None for side in Side}
+    return FieldPlan(
+        index=index,
+        identity=_identity(row, transformations),
+        key=row.key,
+        caption=row.caption or row.key,
+        direction=row.direction,
+        local=fields[Side.LOCAL],
+        integration=fields[Side.INTEGRATION],
+        mapping=row,
+        source=_constant_field(row.constant) if row.is_constant else None,
+    )
+
+
+def _derived(index: int, rule: Rule, pass_: Pass, derived: Derived, tables: Mapping[Side, Table]) -> FieldPlan:
+    destination = tables[pass_.destination].field(derived.destination)
+    direction = Direction(pass_.value)
+    # The field mapping only carries the destination's name: a derived field has no rules of its own.
+    to_local = pass_.destination is Side.LOCAL
+    row = FieldMapping.model_construct(
+        local=derived.destination if to_local else None,
+        integration=None if to_local else derived.destination,
+        direction=direction,
+    )
+    return FieldPlan(
+        index=index,
+        identity=f"{rule.name}:{derived.destination}:{pass_.value}",
+        key=row.key,
+        caption=derived.destination,
+        direction=direction,
+        local=destination if pass_.destination is Side.LOCAL else None,
+        integration=destination if pass_.destination is Side.INTEGRATION else None,
+        mapping=row,
+        derived=derived,
+        source=derived.source,
+    )
+
+
+def _constant_field(value: object) -> Field:
+    return Field("constant", _CONSTANT_TYPES.get(type(value), FieldType.DECIMAL))
+
+
+def _identity(row: FieldMapping, transformations: Mapping[str, TransformationRule]) -> str:
+    """Return the key of the field mapping, with a mark of the rules that its values go through."""
+    known = {rule.code: rule for rule in PREDEFINED} | dict(transformations)
+    for code in row.transformation:
+        if code not in known:
+            raise UnknownName("transformation rule", code, tuple(known))
+    parts: dict[str, Any] = {
+        "rules": [known[code].model_dump(mode="json") for code in row.transformation],
+        "rules_in": row.transformation_direction if row.transformation else None,
+        "values": {key: str(value) for key, value in row.values.items()},
+        "related": row.related_mapping,
+        "constant": str(row.constant) if row.is_constant else None,
+    }
+    if not any(parts.values()):
+        return row.key
+    mark = hashlib.blake2b(json.dumps(parts, sort_keys=True).encode(), digest_size=6).hexdigest()
+    return f"{row.key}#{mark}"
+
+
+def unknown_fields(mapping: TableMapping, tables: Mapping[Side, Table]) -> list[UnknownField]:
+    """Return an error for each enabled field that a table neither has nor could have."""
+    return [
+        UnknownField(tables[side].name, name, tuple(tables[side].fields))
+        for row in mapping.fields
+        if row.enabled
+        for side in Side
+        if (name := row.field(side)) and name not in tables[side].fields and name not in tables[side].absent
+    ]

@@ -1,0 +1,95 @@
+"""One pass: its batches through the stages, then its watermark."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+import polars as pl
+
+from twinrow.batch.columns import ID, VERSION
+from twinrow.engine.changes import (
+    CHANGES,
+    DELETES,
+    NAMED,
+    RECOVER,
+    RETRY,
+    changed_batches,
+    delete_batches,
+    named_batches,
+    retry_batches,
+)
+from twinrow.engine.context import PassContext
+from twinrow.engine.lookups import References
+from twinrow.engine.recover import Recovery
+from twinrow.engine.stages import Stages
+from twinrow.model.outcomes import Counters
+from twinrow.store.leases import check_fence
+from twinrow.store.runs import finish_job
+from twinrow.store.watermarks import Watermark, prune_seen, set_watermark
+
+Progress = Callable[[PassContext, Counters], None]
+"""Called after each batch that was settled, with the batch's counters."""
+
+
+def run_pass(context: PassContext, progress: Progress | None = None) -> Counters:
+    """Make the pass, from where its job stands, and finish its job row; return the counters of what was done now."""
+    stages = Stages(context)
+    total = Counters()
+
+    def done(counters: Counters) -> None:
+        nonlocal total
+        total += counters
+        if progress is not None:
+            progress(context, counters)
+
+    recovery = Recovery(context)
+    for recovered in recovery.batches():
+        old = (recovered.number, recovered.unclear)
+        stage = context.job.stage or RECOVER
+        done(stages.process(recovered.rows, stage, context.job.cursor, intents=recovered.intents, old_intent=old))
+    awaiting = recovery.awaiting
+    if context.options.named:
+        for batch in named_batches(context):
+            done(stages.process(batch.frame, NAMED, None, awaiting=awaiting))
+        _finish(context, None, None)
+        return total
+    tried: dict[str, str | None] = {}
+    if context.job.stage not in (CHANGES, DELETES):
+        for batch in retry_batches(context, References(context).related_ids()):
+            done(stages.process(batch.frame, RETRY, None, awaiting=awaiting))
+            tried |= dict(batch.frame.select(ID, VERSION).iter_rows())
+    watermark, recheck = None, None
+    if not context.options.retry_only:
+        cursor = context.job.cursor if context.job.stage in (CHANGES, DELETES) else None
+        for batch in changed_batches(context, cursor):
+            cursor = batch.cursor or cursor
+            frame = _not_tried(batch.frame, tried)
+            done(stages.process(frame, CHANGES, cursor, recheck_from=batch.recheck_from, awaiting=awaiting))
+            if batch.watermark is not None:
+                watermark, recheck = batch.watermark, batch.recheck_from
+        for batch in delete_batches(context):
+            done(stages.process(batch.frame, DELETES, cursor))
+    _finish(context, watermark, recheck)
+    return total
+
+
+def _not_tried(frame: pl.DataFrame, tried: Mapping[str, str | None]) -> pl.DataFrame:
+    """Leave out the rows that were tried again just now, in the same version."""
+    if not tried:
+        return frame
+    before = pl.DataFrame({ID: list(tried), "tried": list(tried.values())}, schema={ID: pl.String, "tried": pl.String})
+    joined = frame.join(before, on=ID, how="left", maintain_order="left")
+    return joined.filter((pl.col("tried") != pl.col(VERSION)).fill_null(True)).drop("tried")
+
+
+def _finish(context: PassContext, watermark: Watermark | None, recheck_from: datetime | None) -> None:
+    """Advance the watermark and close the job row, in one transaction."""
+    now = context.shared.clock.now()
+    side = context.pass_.source
+    with context.database.transaction() as connection:
+        check_fence(connection, context.shared.lease)
+        if watermark is not None:
+            set_watermark(connection, context.mapping.id, side, watermark)
+            prune_seen(connection, context.mapping.id, side, recheck_from)
+        finish_job(connection, context.job.id, None, now)

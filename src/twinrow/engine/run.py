@@ -1,0 +1,176 @@
+"""One run of a mapping: its lease, its two passes, and taking over what another process left.
+
+A run that was broken off is gone on with where it stood, with what had been asked of it, before anything new is begun.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from twinrow.batch.hooks import Rule
+from twinrow.connectors.base import Connector
+from twinrow.engine.context import End, EngineSettings, PassContext, RunContext, RunOptions
+from twinrow.engine.fields import plan_fields
+from twinrow.engine.passes import Progress, run_pass
+from twinrow.model.errors import StopError, TwinrowError
+from twinrow.model.protocols import Clock
+from twinrow.model.rules import TransformationRule
+from twinrow.model.sides import Pass, Side
+from twinrow.store.database import Database
+from twinrow.store.leases import Lease, beat, read_lease, release_lease, take_lease, this_process
+from twinrow.store.mappings import StoredMapping, fix_keys, shape_id
+from twinrow.store.runs import (
+    FAILED,
+    FINISHED,
+    RunRow,
+    finish_run,
+    get_run,
+    jobs_of_run,
+    start_job,
+    start_run,
+    unfinished_run,
+)
+
+SYNCHRONIZATION = "synchronization"
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Runs the mappings of one connection between two systems."""
+
+    database: Database
+    clock: Clock
+    connectors: Mapping[Side, Connector]
+    rules: Mapping[str, Rule]
+    """All rules for special tables, by name."""
+    transformations: Mapping[str, TransformationRule]
+    settings: Mapping[str, Any]
+    mappings: Mapping[str, StoredMapping]
+    engine: EngineSettings = field(default_factory=EngineSettings)
+
+    def run(
+        self, name: str, options: RunOptions, round_id: int | None = None, progress: Progress | None = None
+    ) -> RunRow:
+        """Run a mapping and return its run row; records that fail do not make it raise.
+
+        Raises `LeaseHeld` when another process runs it, `LeaseLost` when another process took it over, and what stops a run
+        as a whole: a system that cannot be reached, a mapping that does not fit its tables.
+        """
+        mapping = self.mappings[name]
+        ends = self._ends(mapping)
+        rules = tuple(self.rules[rule] for rule in mapping.mapping.rules if rule in self.rules)
+        plans = plan_fields(
+            mapping.mapping,
+            {side: end.table for side, end in ends.items()},
+            self.transformations,
+            rules,
+            self.settings,
+        )
+        environments = {side: self.connectors[side].identify().environment for side in Side}
+        resumed = True
+        while resumed:
+            with self._lease(mapping, options, round_id) as (lease, run, resumed):
+                with self.database.transaction() as connection:
+                    guids = {side: ends[side].table.key_is_guid for side in Side}
+                    mapping = fix_keys(connection, mapping.id, guids[Side.LOCAL], guids[Side.INTEGRATION])
+                    shape = shape_id(connection, mapping.id, plans.identities)
+                asked = msgspec.convert(dict(run.options), RunOptions)
+                shared = RunContext(
+                    database=self.database,
+                    clock=self.clock,
+                    mapping=mapping,
+                    ends=ends,
+                    plans=plans,
+                    rules=rules,
+                    transformations=self.transformations,
+                    settings=self.settings,
+                    mappings={**self.mappings, name: mapping},
+                    options=asked,
+                    engine=self.engine,
+                    run=run,
+                    lease=lease,
+                    environments=environments,
+                )
+                self._passes(shared, shape, progress)
+                resumed = resumed and asked != options
+        with self.database.reading() as connection:
+            return get_run(connection, run.id)
+
+    def _ends(self, mapping: StoredMapping) -> dict[Side, End]:
+        ends = {}
+        for side in Side:
+            connector = self.connectors[side]
+            table = mapping.mapping.table(side)
+            ends[side] = End(connector, connector.describe(table), connector.capabilities(table))
+        return ends
+
+    def _passes(self, shared: RunContext, shape: int, progress: Progress | None) -> None:
+        wanted = [Pass(value) for value in shared.options.passes] or list(Pass)
+        for pass_ in shared.mapping.mapping.direction.passes:
+            if pass_ not in wanted:
+                continue
+            with self.database.transaction() as connection:
+                known = {job.pass_: job for job in jobs_of_run(connection, shared.run.id)}
+                job = known.get(pass_) or start_job(connection, shared.run, SYNCHRONIZATION, pass_, self.clock.now())
+            if job.state == FINISHED:
+                continue
+            run_pass(PassContext(shared, pass_, job, shape), progress)
+
+    @contextmanager
+    def _lease(
+        self, mapping: StoredMapping, options: RunOptions, round_id: int | None
+    ) -> Iterator[tuple[Lease, RunRow, bool]]:
+        """Hold the lease of the mapping for a run: the one that was broken off, or a new one. Yields whether it is the old."""
+        owner = this_process()
+        with self.database.transaction() as connection:
+            lease = take_lease(connection, mapping.id, None, owner)
+            broken_off = unfinished_run(connection, mapping.id)
+            run = broken_off or start_run(
+                connection, mapping.id, round_id, msgspec.to_builtins(options), self.clock.now()
+            )
+        with self._heart(lease):
+            try:
+                yield lease, run, broken_off is not None
+            except StopError:
+                raise
+            except TwinrowError as error:
+                self._end(lease, run, FAILED, str(error))
+                raise
+            except BaseException:
+                # Broken off: whoever runs the mapping next goes on where this run stands.
+                with self.database.transaction() as connection:
+                    release_lease(connection, lease)
+                raise
+            else:
+                self._end(lease, run, FINISHED, None)
+
+    def _end(self, lease: Lease, run: RunRow, state: str, message: str | None) -> None:
+        with self.database.transaction() as connection:
+            held = read_lease(connection, lease.mapping_id)
+            if held is not None and held.fence == lease.fence:
+                finish_run(connection, run.id, state, message, self.clock.now())
+            release_lease(connection, lease)
+
+    @contextmanager
+    def _heart(self, lease: Lease) -> Iterator[None]:
+        """Count the lease's heartbeat up while work is being done."""
+        stop = threading.Event()
+
+        def count() -> None:
+            while not stop.wait(self.engine.heartbeat.total_seconds()):
+                with self.database.transaction() as connection:
+                    beat(connection, lease)
+
+        thread = threading.Thread(target=count, name=f"heartbeat of mapping {lease.mapping_id}", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()

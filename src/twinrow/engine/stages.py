@@ -1,0 +1,284 @@
+"""One batch through the stages: pair, look up, carry, decide, write, settle.
+
+Records whose outcome needs no look at their fields (outside the filter, skipped, unchanged by version) leave the way early.
+The others are decided, written, and decided again where a version token no longer held or an answer was missing, a bounded
+number of times. Everything is settled in one transaction at the end.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import polars as pl
+
+from twinrow.batch.columns import DELETED, ID
+from twinrow.batch.hooks import HookContext
+from twinrow.connectors.base import CreateKeys, Status
+from twinrow.engine import columns as c
+from twinrow.engine.attempts import merge_attempts, remember_attempt
+from twinrow.engine.carry import CarryContext, carry, source_values
+from twinrow.engine.complete import complete
+from twinrow.engine.context import PassContext
+from twinrow.engine.decide import CREATE, RESTORE, DecideContext, decide, left_out
+from twinrow.engine.lookups import References, rule_lookups
+from twinrow.engine.pair import (
+    ADMITTED,
+    COUPLED_ELSEWHERE,
+    IN_FILTER,
+    KNOWN_VERSION,
+    PENDING,
+    admit,
+    fetch_counterparts,
+    find_natural,
+    is_skipped,
+    join_bases,
+    needs_counterpart,
+    pair,
+)
+from twinrow.engine.settle import Batch, settle
+from twinrow.engine.write import RESULT_COLUMNS, Sent, write
+from twinrow.model.outcomes import Counters, Decision, Ignored, Outcome
+from twinrow.store.couplings import PREFER
+
+
+class Stages:
+    """Takes batches of one pass through the stages."""
+
+    def __init__(self, context: PassContext) -> None:
+        self.context = context
+        self._references = References(context)
+
+    def process(
+        self,
+        frame: pl.DataFrame,
+        stage: str,
+        cursor: str | None,
+        *,
+        recheck_from: datetime | None = None,
+        intents: pl.DataFrame | None = None,
+        old_intent: tuple[int, pl.DataFrame] | None = None,
+        awaiting: dict[str, datetime] | None = None,
+    ) -> Counters:
+        """Take a source batch through all stages and settle it; return its counters.
+
+        `intents` are the rows of unanswered intents (`write.Sent.rows`, with `found_id` where the record was found again)
+        for records of this batch, `old_intent` its number and the rows that stay in it; `awaiting` names records that must
+        not be touched before a time of the destination's clock.
+        """
+        rows = frame
+        paired = pair(self.context, frame)
+        if intents is not None:
+            paired = _with_found(paired, intents)
+        passed, rest = self._early(paired, intents is not None, awaiting or {})
+        deadlines: dict[str, datetime] = {}
+        newest = self._references.newest()
+        sent: list[Sent] = []
+        if rest.height:
+            decided, hooks, more = self._prepare(rest, intents)
+            passed += more
+            looked_at, sent, unanswered = self._work(decided, hooks)
+            deadlines = unanswered
+        else:
+            looked_at = rest.head(0)
+        batch = Batch(looked_at, passed, sent, old_intent, rows, recheck_from, newest, deadlines)
+        return settle(self.context, batch, stage, cursor)
+
+    def _early(
+        self, frame: pl.DataFrame, recovering: bool, awaiting: dict[str, datetime]
+    ) -> tuple[list[pl.DataFrame], pl.DataFrame]:
+        """Part the records whose outcome is clear from those that must be looked at."""
+        options = self.context.options
+        out = Outcome.SKIPPED if options.named else Outcome.IGNORED
+        look = options.named or options.forced or options.unconditional or recovering
+        untouched = pl.col(c.DESTINATION_ID).is_null() if recovering else pl.lit(True)
+        unchanged = pl.lit(False) if look else pl.col(KNOWN_VERSION) & pl.col(PENDING + "message").is_null()
+        cases = [
+            (pl.col(DELETED), Decision.SOURCE_GONE, Outcome.IGNORED, Ignored.SOURCE_DELETED),
+            (is_skipped() & (not recovering), Decision.SET_ASIDE, Outcome.SKIPPED, None),
+            (~pl.col(IN_FILTER) & untouched, Decision.LEFT_OUT, out, Ignored.OUTSIDE_FILTER),
+            (unchanged, Decision.UNCHANGED, Outcome.UNCHANGED, None),
+        ]
+        passed: list[pl.DataFrame] = []
+        for condition, decision, outcome, reason in cases:
+            here = frame.select(condition.fill_null(False)).to_series()
+            if here.any():
+                passed.append(left_out(frame.filter(here), decision, outcome, reason))
+                frame = frame.filter(~here)
+        waiting = frame.filter(pl.col(ID).is_in(list(awaiting)))
+        if waiting.height:
+            passed.append(left_out(waiting, Decision.INDETERMINATE, Outcome.FAILED, None))
+            frame = frame.filter(~pl.col(ID).is_in(list(awaiting)))
+        return passed, frame
+
+    def _prepare(
+        self, frame: pl.DataFrame, intents: pl.DataFrame | None
+    ) -> tuple[pl.DataFrame, HookContext, list[pl.DataFrame]]:
+        """Look up, join bases, fetch the counterparts that are needed, carry and decide."""
+        context = self.context
+        frame, hooks = rule_lookups(context, frame)
+        frame = admit(context, hooks, frame)
+        passed: list[pl.DataFrame] = []
+        out_by_rule = ~pl.col(ADMITTED) & (pl.lit(intents is None) | pl.col(c.DESTINATION_ID).is_null())
+        rejected = frame.filter(out_by_rule)
+        if rejected.height:
+            out = Outcome.SKIPPED if context.options.named else Outcome.IGNORED
+            passed.append(left_out(rejected, Decision.LEFT_OUT, out, Ignored.RULE))
+            frame = frame.filter(~out_by_rule)
+        frame = find_natural(context, hooks, frame)
+        frame = join_bases(context, frame)
+        carrying = CarryContext(
+            hooks,
+            context.plans,
+            context.shared.rules,
+            context.shared.transformations,
+            self._references.for_batch(frame),
+        )
+        frame = source_values(frame, carrying)
+        frame = frame.with_columns(
+            *(pl.lit(None, dtype=kind).alias(name) for name, kind in _EMPTY_RESULT.items()),
+            *(pl.lit(None, dtype=pl.String).alias(c.returned(plan.index)) for plan in context.plans.plans),
+            pl.col(c.DESTINATION_ID).alias("old_destination_id"),
+            pl.lit(None, dtype=pl.Int64).alias("replaced_coupling"),
+        )
+        if intents is not None:
+            known = intents.filter(pl.col("source_id").is_in(frame.get_column(ID).implode()))
+            frame = remember_attempt(frame, context.plans.plans, known)
+        must = needs_counterpart(context) | (pl.col(c.ATTEMPTED) & pl.col(c.DESTINATION_ID).is_not_null())
+        frame = fetch_counterparts(context, frame, must)
+        frame = merge_attempts(frame, context.plans.plans, context.pass_)
+        frame = carry(frame, carrying)
+        return self._decide(frame, hooks), hooks, passed
+
+    def _decide(self, frame: pl.DataFrame, hooks: HookContext) -> pl.DataFrame:
+        context = self.context
+        mapping = context.mapping.mapping
+        state = pl.col(c.STATE).fill_null(0)
+        again = pl.col(PENDING + "message").is_not_null() & context.destination.capabilities.can_create
+        decided = decide(
+            frame,
+            DecideContext(
+                context.pass_,
+                context.plans,
+                update_conflict=mapping.update_conflict_resolution,
+                deletion_conflict=mapping.deletion_conflict_resolution,
+                conflict_scope=mapping.conflict_scope,
+                can_create=(pl.lit(context.can_create) | again) & ~pl.col(COUPLED_ELSEWHERE),
+                forced=context.options.forced,
+                unconditional=context.options.unconditional,
+                named=context.options.named,
+                prefer_source=(state & int(PREFER[context.pass_.source])) != 0,
+                prefer_destination=(state & int(PREFER[context.pass_.destination])) != 0,
+            ),
+        )
+        making = pl.col(c.WRITE).is_in([CREATE, RESTORE]).fill_null(False)
+        creates = decided.filter(making)
+        if creates.is_empty():
+            return decided
+        completed = complete(creates, hooks, context.carried, mapping.templates, context.shared.rules)
+        return pl.concat([decided.filter(~making), completed], how="diagonal")
+
+    def _work(self, frame: pl.DataFrame, hooks: HookContext) -> tuple[pl.DataFrame, list[Sent], dict[str, datetime]]:
+        """Write what is to be written; decide again where tokens no longer held or answers are missing."""
+        context = self.context
+        finished: list[pl.DataFrame] = []
+        all_sent: list[Sent] = []
+        deadlines: dict[str, datetime] = {}
+        last = context.shared.engine.attempts - 1
+        for attempt in range(last + 1):
+            finished.append(frame.filter(pl.col(c.WRITE).is_null()))
+            frame = frame.filter(pl.col(c.WRITE).is_not_null())
+            if frame.is_empty():
+                break
+            batches = write(context, frame)
+            all_sent += batches
+            again: list[pl.DataFrame] = []
+            for sent in (_replacing(sent) for sent in batches):
+                repeat = self._repeatable() if attempt < last else pl.lit(False)
+                finished.append(sent.frame.filter(~repeat))
+                if attempt < last:
+                    again.append(self._read_back(sent, sent.frame.filter(repeat)))
+                deadlines |= self._awaited(finished[-1])
+            repeated = [part for part in again if part.height]
+            if not repeated:
+                break
+            frame = self._decide(pl.concat(repeated, how="diagonal"), hooks)
+        return pl.concat(finished, how="diagonal"), all_sent, deadlines
+
+    def _repeatable(self) -> pl.Expr:
+        """Return which results call for reading and deciding again."""
+        status = pl.col("status")
+        creating = pl.col(c.WRITE).is_in([CREATE, RESTORE])
+        unkeyed = self.context.destination.capabilities.create_keys is CreateKeys.NONE
+        repeat = status.is_in([Status.STALE.value, Status.MISSING.value, Status.EXISTS.value])
+        indeterminate = status == Status.INDETERMINATE.value
+        return repeat | (indeterminate & ~creating) | (indeterminate & creating & (not unkeyed))
+
+    def _read_back(self, sent: Sent, frame: pl.DataFrame) -> pl.DataFrame:
+        """Read the records behind results that say nothing final, and merge them with what was sent."""
+        if frame.is_empty():
+            return frame
+        context = self.context
+        status = pl.col("status")
+        creating = pl.col(c.WRITE).is_in([CREATE, RESTORE])
+        exists = status == Status.EXISTS.value
+        chosen = context.destination.capabilities.create_keys in (CreateKeys.CHOSEN, CreateKeys.PROPOSED)
+        found_id = pl.when(exists).then(pl.coalesce("written_id", c.DESTINATION_ID))
+        frame = frame.with_columns(
+            pl.when(creating & ~exists & (not chosen))
+            .then(pl.lit(None, dtype=pl.String))
+            .when(exists)
+            .then(found_id)
+            .otherwise(pl.col(c.DESTINATION_ID))
+            .alias(c.DESTINATION_ID),
+            pl.lit(False).alias(c.FETCHED),
+            (status == Status.MISSING.value).alias(c.MISSING),
+        )
+        attempted = exists | (status == Status.INDETERMINATE.value)
+        told = remember_attempt(frame, context.plans.plans, sent.rows).with_columns(attempted.alias(c.ATTEMPTED))
+        read = pl.col(c.DESTINATION_ID).is_not_null() & (status != Status.MISSING.value)
+        told = fetch_counterparts(context, told, read)
+        # A record that was to be made and is not there: it is made again, under the same key.
+        absent = creating & pl.col(c.MISSING)
+        told = told.with_columns(
+            pl.when(absent & (pl.col(c.WRITE) == CREATE))
+            .then(pl.lit(None, dtype=pl.String))
+            .otherwise(pl.col(c.DESTINATION_ID))
+            .alias(c.DESTINATION_ID),
+            pl.when(absent & (pl.col(c.WRITE) == CREATE)).then(False).otherwise(pl.col(c.MISSING)).alias(c.MISSING),
+        )
+        told = merge_attempts(told, context.plans.plans, context.pass_)
+        return told.with_columns(pl.lit(None, dtype=kind).alias(name) for name, kind in _EMPTY_RESULT.items())
+
+    def _awaited(self, frame: pl.DataFrame) -> dict[str, datetime]:
+        """Return the records made without key or mark whose answer is missing, and until when they must be left alone."""
+        destination = self.context.destination
+        if destination.capabilities.create_keys is not CreateKeys.NONE:
+            return {}
+        creating = pl.col(c.WRITE).is_in([CREATE, RESTORE])
+        lost = frame.filter(creating & (pl.col("status") == Status.INDETERMINATE.value)).get_column(ID).to_list()
+        if not lost:
+            return {}
+        until = destination.connector.now() + destination.connector.request_lifetime
+        return dict.fromkeys(lost, until)
+
+
+def _replacing(sent: Sent) -> Sent:
+    """Part records that were made anew from the coupling of their vanished counterpart."""
+    again = (pl.col(c.WRITE) == RESTORE) & pl.col("status").is_in([Status.WRITTEN.value, Status.EXISTS.value])
+    frame = sent.frame.with_columns(
+        pl.when(again).then(pl.col(c.COUPLING)).otherwise(pl.col("replaced_coupling")).alias("replaced_coupling"),
+        pl.when(again).then(None).otherwise(pl.col(c.COUPLING)).alias(c.COUPLING),
+    )
+    return Sent(frame, sent.intent, sent.rows)
+
+
+_EMPTY_RESULT: dict[str, pl.DataType] = {
+    name: pl.Datetime("us", "UTC") if name == "written_modified_at" else pl.String() for name in RESULT_COLUMNS
+}
+
+
+def _with_found(frame: pl.DataFrame, intents: pl.DataFrame) -> pl.DataFrame:
+    """Give records that were being made the id under which they were found again."""
+    found = intents.select(pl.col("source_id").alias(ID), "found_id")
+    joined = frame.join(found, on=ID, how="left", maintain_order="left")
+    return joined.with_columns(pl.coalesce(c.DESTINATION_ID, "found_id").alias(c.DESTINATION_ID)).drop("found_id")

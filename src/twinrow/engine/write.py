@@ -1,0 +1,220 @@
+"""Write: intents first, then the records, in one call for each kind of write; every record gets its result.
+
+Before anything is sent, its intent is stored under the run's fence: ids, versions, the source's values and the fields sent,
+and the time, in the destination's own clock, after which the request can no longer take effect.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from twinrow.batch.canonical import canonical
+from twinrow.batch.columns import ID, MODIFIED_AT, VERSION
+from twinrow.connectors.base import (
+    ERROR,
+    ERROR_CODE,
+    ERROR_FIELD,
+    MARK,
+    RECOVERY,
+    REMEDY,
+    STATUS,
+    CreateKeys,
+    Status,
+    WriteKind,
+    WriteRequest,
+    sent,
+)
+from twinrow.engine import columns as c
+from twinrow.engine.complete import extra, extra_fields
+from twinrow.engine.context import PassContext
+from twinrow.engine.decide import CREATE, RESTORE, UPDATE
+from twinrow.engine.identity import derive_ids
+from twinrow.model.errors import ConfigurationError, RetryError
+from twinrow.model.sides import Side
+from twinrow.store.couplings import read_generations
+from twinrow.store.intents import remove_intents, save_intent
+from twinrow.store.leases import check_fence
+
+RESULT_COLUMNS = {
+    "status": STATUS,
+    "written_id": ID,
+    "written_version": VERSION,
+    "written_modified_at": MODIFIED_AT,
+    "error": ERROR,
+    "error_code": ERROR_CODE,
+    "error_field": ERROR_FIELD,
+    "remedy": REMEDY,
+    "recovery": RECOVERY,
+}
+"""Names in the engine's frame of what a connector answers."""
+
+INTENT_SOURCE = "source:"
+INTENT_SENT = "sent:"
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What was sent: the rows with their results, and the intent that stands for them."""
+
+    frame: pl.DataFrame
+    intent: int
+    rows: pl.DataFrame
+    """The rows of the intent, as they were stored."""
+
+
+def write(context: PassContext, frame: pl.DataFrame) -> list[Sent]:
+    """Send the records whose `write` is set; return them with the columns of `RESULT_COLUMNS` and `returned.i`.
+
+    Raises `LeaseLost` before anything is sent when another process has taken the run over, and what a connector raises when
+    it could do nothing at all.
+    """
+    done = []
+    creates = frame.filter(pl.col(c.WRITE).is_in([CREATE, RESTORE]))
+    if creates.height:
+        done.append(_send(context, WriteKind.CREATE, _with_keys(context, creates)))
+    updates = frame.filter(pl.col(c.WRITE) == UPDATE)
+    if updates.height:
+        done.append(_send(context, WriteKind.UPDATE, updates.with_columns(pl.lit(None, dtype=pl.String).alias("mark"))))
+    return done
+
+
+def _with_keys(context: PassContext, frame: pl.DataFrame) -> pl.DataFrame:
+    """Set the id and the mark of records about to be made, as the destination's table knows them."""
+    keys = context.destination.capabilities.create_keys
+    none = pl.lit(None, dtype=pl.String)
+    if keys is CreateKeys.NONE:
+        return frame.with_columns(none.alias(c.DESTINATION_ID), none.alias("mark"))
+    if keys is CreateKeys.PROPOSED:
+        proposed = context.destination.connector.propose_keys(context.destination.table.name, frame.height)
+        return frame.with_columns(pl.Series(c.DESTINATION_ID, proposed, dtype=pl.String), none.alias("mark"))
+    derived = pl.Series("derived", derived_ids(context, frame), dtype=pl.String)
+    if keys is CreateKeys.CHOSEN:
+        return frame.with_columns(derived.alias(c.DESTINATION_ID), none.alias("mark"))
+    return frame.with_columns(none.alias(c.DESTINATION_ID), derived.alias("mark"))
+
+
+def derived_ids(context: PassContext, frame: pl.DataFrame) -> list[str]:
+    """Return the ids or marks that the records of a frame get when they are made now."""
+    side = context.pass_.source
+    ids = frame.get_column(ID).to_list()
+    with context.database.reading() as connection:
+        known = read_generations(connection, context.mapping, side, ids)
+    restored = (frame.get_column(c.WRITE) == RESTORE).to_list()
+    # A record that is made anew belongs to the next generation; settling raises the stored one.
+    generations = [known.get(id, 0) + again for id, again in zip(ids, restored, strict=True)]
+    return derive_ids(context.namespace, ids, generations, context.mapping.guid(side))
+
+
+def _send(context: PassContext, kind: WriteKind, frame: pl.DataFrame) -> Sent:
+    destination = context.destination
+    creating = kind is WriteKind.CREATE
+    request = WriteRequest(
+        destination.table.name,
+        kind,
+        _outgoing(context, frame, creating),
+        _field_names(context, frame, creating),
+        returning=context.destination_fields,
+    )
+    rows = _intent_rows(context, frame, creating)
+    deadline = destination.connector.now() + destination.connector.request_lifetime
+    with context.database.transaction() as connection:
+        check_fence(connection, context.shared.lease)
+        intent = save_intent(
+            connection, context.shared.lease, context.shared.run.id, context.pass_, kind.value, deadline, rows
+        )
+    try:
+        results = destination.connector.write(request)
+    except (RetryError, ConfigurationError):
+        # The connector says that nothing was changed.
+        with context.database.transaction() as connection:
+            check_fence(connection, context.shared.lease)
+            remove_intents(connection, [intent])
+        raise
+    return Sent(_with_results(context, frame, results), intent, rows)
+
+
+def _field_names(context: PassContext, frame: pl.DataFrame, creating: bool) -> tuple[str, ...]:
+    side = context.pass_.destination
+    names = [plan.field(side).name for plan in context.carried if _may_send(context, plan.index, creating)]
+    return tuple(dict.fromkeys([*names, *extra_fields(frame)])) if creating else tuple(dict.fromkeys(names))
+
+
+def _may_send(context: PassContext, index: int, creating: bool) -> bool:
+    plan = context.plans.plans[index]
+    field = plan.field(context.pass_.destination)
+    if plan.derived is not None and plan.derived.on_create_only and not creating:
+        return False
+    return field.creatable if creating else field.updatable
+
+
+def _outgoing(context: PassContext, frame: pl.DataFrame, creating: bool) -> pl.DataFrame:
+    side = context.pass_.destination
+    columns: dict[str, pl.Expr] = {
+        ID: pl.col(c.DESTINATION_ID),
+        VERSION: pl.lit(None, dtype=pl.String) if creating else pl.col(c.TOKEN),
+        MARK: pl.col("mark"),
+    }
+    for plan in context.carried:
+        if not _may_send(context, plan.index, creating):
+            continue
+        field = plan.field(side)
+        columns[field.name] = pl.col(c.carried(plan.index))
+        columns[sent(field.name)] = sent_when(context, plan.index, creating)
+    if creating:
+        for name in extra_fields(frame):
+            columns[name] = pl.col(extra(name))
+            columns[sent(name)] = pl.col(extra(name)).is_not_null()
+    return frame.select(expression.alias(name) for name, expression in columns.items())
+
+
+def sent_when(context: PassContext, index: int, creating: bool) -> pl.Expr:
+    """Return for which records a field is sent."""
+    if not _may_send(context, index, creating):
+        return pl.lit(False)
+    if not creating:
+        return pl.col(c.send(index))
+    plan = context.plans.plans[index]
+    field = plan.field(context.pass_.destination)
+    blank_allowed = field.is_text or (field.nullable and not plan.mapping.not_null)
+    if plan.derived is not None:
+        blank_allowed = False
+    return pl.lit(True) if blank_allowed else pl.col(c.carried(index)).is_not_null()
+
+
+def _intent_rows(context: PassContext, frame: pl.DataFrame, creating: bool) -> pl.DataFrame:
+    return frame.select(
+        pl.col(ID).alias("source_id"),
+        pl.col(c.DESTINATION_ID).alias("destination_id"),
+        "mark",
+        pl.col(c.COUPLING),
+        pl.col(c.TOKEN),
+        pl.col(VERSION).alias("source_version"),
+        pl.col(MODIFIED_AT).alias("source_modified_at"),
+        pl.col(c.WRITE),
+        *(pl.col(c.source(plan.index)).alias(INTENT_SOURCE + plan.identity) for plan in context.plans.plans),
+        *(
+            pl.when(sent_when(context, plan.index, creating))
+            .then(pl.col(c.carried_text(plan.index)))
+            .alias(INTENT_SENT + plan.identity)
+            for plan in context.carried
+        ),
+    )
+
+
+def _with_results(context: PassContext, frame: pl.DataFrame, results: pl.DataFrame) -> pl.DataFrame:
+    """Put the connector's results beside the rows."""
+    side: Side = context.pass_.destination
+    table = context.destination.table
+    columns = [results.get_column(answer).alias(name) for name, answer in RESULT_COLUMNS.items()]
+    written = results.get_column(STATUS) == Status.WRITTEN.value
+    texts = results.select(
+        (
+            pl.when(pl.lit(written)).then(canonical(pl.col(plan.field(side).name), table.field(plan.field(side).name)))
+            if plan.has_field(side) and plan.field(side).name in results.columns
+            else pl.lit(None, dtype=pl.String)
+        ).alias(c.returned(plan.index))
+        for plan in context.plans.plans
+    )
+    return frame.with_columns(*columns, *texts.get_columns())
