@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from twinrow.sandbox.business_central.records import Records
 from twinrow.sandbox.business_central.store import Row
+from twinrow.sandbox.business_central.wire import upper
 
 
 class Addresses:
@@ -23,7 +24,7 @@ class Addresses:
             return
         same_country = [code for code in found if code["Country/Region Code"] == row["Country/Region Code"]]
         found = same_country if row["Country/Region Code"] and same_country else found
-        same_city = [code for code in found if code["Search City"] == row["City"].upper()]
+        same_city = [code for code in found if upper(code["City"]) == upper(row["City"])]
         found = same_city if row["City"] and same_city else found
         row["Post Code"] = found[0]["Code"]
         row["City"] = found[0]["City"]

@@ -6,6 +6,7 @@ from functools import cached_property
 
 from twinrow.sandbox.business_central.addresses import Addresses
 from twinrow.sandbox.business_central.contacts import ContactLogic
+from twinrow.sandbox.business_central.countries import CountryLogic
 from twinrow.sandbox.business_central.items import ItemLogic
 from twinrow.sandbox.business_central.numbers import NumberSeries
 from twinrow.sandbox.business_central.partners import CustomerLogic, PartnerLogic, VendorLogic
@@ -30,14 +31,18 @@ class Company:
             "Customer": CustomerLogic(self, self.contacts),
             "Vendor": VendorLogic(self, self.contacts),
         }
-        self._logic: dict[str, TableLogic] = {"Contact": self.contacts, **self.partners}
+        self._logic: dict[str, TableLogic] = {
+            "Contact": self.contacts,
+            "Item": ItemLogic(self),
+            "Country/Region": CountryLogic(self),
+            **self.partners,
+        }
 
     def logic(self, table: str) -> TableLogic:
         """The logic of a table."""
         logic = self._logic.get(table)
         if logic is None:
-            logic = ItemLogic(self) if table == "Item" else TableLogic(self, table)
-            self._logic[table] = logic
+            logic = self._logic[table] = TableLogic(self, table)
         return logic
 
     @property

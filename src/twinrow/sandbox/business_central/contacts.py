@@ -16,6 +16,7 @@ from twinrow.sandbox.business_central.names import joined_name, split_name
 from twinrow.sandbox.business_central.relations import Relations
 from twinrow.sandbox.business_central.store import Row
 from twinrow.sandbox.business_central.table_logic import TableLogic
+from twinrow.sandbox.business_central.wire import upper
 
 if TYPE_CHECKING:
     from twinrow.sandbox.business_central.company import Company
@@ -76,8 +77,8 @@ class ContactLogic(TableLogic):
             row["First Name"], row["Middle Name"], row["Surname"] = split_name(row["Name"])
 
     def _name_changed(self, row: Row, before: Row) -> None:
-        if row["Search Name"] in ("", before["Name"].upper()):
-            row["Search Name"] = row["Name"].upper()
+        if row["Search Name"] in ("", upper(before["Name"])):
+            row["Search Name"] = upper(row["Name"])
         if row["Type"] == COMPANY:
             row["Company Name"] = row["Name"]
         elif row["No."]:
@@ -93,7 +94,7 @@ class ContactLogic(TableLogic):
 
     def _check_phone(self, row: Row, name: str) -> None:
         if any(character.isalpha() for character in row[name]):
-            raise self.must_not(row, name, "must not contain letters")
+            raise self.breaks_rule(row, name, "must not contain letters")
 
     def _type_validated(self, row: Row, before: Row) -> None:
         if row["SystemRowVersion"] and row["Type"] != before["Type"]:
@@ -140,8 +141,8 @@ class ContactLogic(TableLogic):
     def _company_called(self, text: str) -> str:
         if not text:
             return ""
-        if len(text) <= self.field("Company No.").length and self.rows.exists(text.upper()):
-            return text.upper()
+        if len(text) <= self.field("Company No.").length and self.rows.exists(upper(text)):
+            return upper(text)
         companies = [row for row in self.rows.where({"Type": COMPANY}) if row["Name"].lower() == text.lower()]
         if not companies:
             raise errors.business_rule("You must select an existing contact.")

@@ -17,7 +17,7 @@ from odata_query import ast
 from twinrow.sandbox.business_central import errors
 from twinrow.sandbox.business_central.schema import Field, Page, Schema
 from twinrow.sandbox.business_central.values import enum_spellings
-from twinrow.sandbox.business_central.wire import time_text
+from twinrow.sandbox.business_central.wire import time_text, upper
 from twinrow.sandbox.odata.errors import UnsupportedExpression
 from twinrow.sandbox.odata.filter_parsing import Node, parse_filter
 from twinrow.sandbox.odata.filter_sql import (
@@ -122,7 +122,7 @@ class _Translator(FilterTranslator):
         raise errors.not_implemented("Comparing two fields is not supported on an OData filter.")
 
     def match(self, column: Column, how: TextMatch, text: str) -> Fragment:
-        value = text.upper() if column.kind == "Code" else text
+        value = upper(text) if column.kind == "Code" else text
         if value == "":
             return Fragment("1")
         if how == "contains":
@@ -178,7 +178,7 @@ class _Translator(FilterTranslator):
             if field.type == "Enum":
                 return self._member(field, value)
             if field.type == "Code":
-                value = value.strip().upper()
+                value = upper(value.strip())
             if field.length and len(value) > field.length:
                 raise errors.filter_value(
                     f"The filter \"='{value}'\" is not valid for the {field.name} field on the {self._page.table} table. "

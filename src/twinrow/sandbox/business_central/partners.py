@@ -18,6 +18,7 @@ from twinrow.sandbox.business_central.mail import check_addresses
 from twinrow.sandbox.business_central.relations import Relations
 from twinrow.sandbox.business_central.store import Row
 from twinrow.sandbox.business_central.table_logic import TableLogic
+from twinrow.sandbox.business_central.wire import upper
 
 if TYPE_CHECKING:
     from twinrow.sandbox.business_central.company import Company
@@ -76,12 +77,12 @@ class PartnerLogic(TableLogic):
         row["Invoice Disc. Code"] = row["Invoice Disc. Code"] or row["No."]
 
     def _name_validated(self, row: Row, before: Row) -> None:
-        if row["Search Name"] in ("", before["Name"].upper()):
-            row["Search Name"] = row["Name"].upper()
+        if row["Search Name"] in ("", upper(before["Name"])):
+            row["Search Name"] = upper(row["Name"])
 
     def _check_phone(self, row: Row, name: str) -> None:
         if any(character.isalpha() for character in row[name]):
-            raise self.must_not(row, name, "must not contain letters")
+            raise self.breaks_rule(row, name, "must not contain letters")
 
     def _primary_contact_validated(self, row: Row, _: Row) -> None:
         row["Contact"] = ""

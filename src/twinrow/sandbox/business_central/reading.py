@@ -39,9 +39,10 @@ class _Expanded:
 
 
 class Reader:
-    """Reads pages of any company."""
+    """Reads pages of any company; an answer holds at most `page_size` rows."""
 
     def __init__(self, store: Store) -> None:
+        self.page_size = 20_000
         self._store = store
         self._views: dict[tuple[str, str, str, tuple[str, ...], tuple[str, ...]], View] = {}
 
@@ -81,9 +82,6 @@ class Reader:
             answer["@odata.nextLink"] = _next_link(operation, rows[-1][0], None if top is None else top - limit)
         applied = {"Preference-Applied": f"odata.maxpagesize={limit}"} if operation.page_limit is not None else {}
         return json_outcome(200, answer, applied)
-
-    # How many rows an answer holds at most; the switch `page_size` sets it.
-    page_size = 20_000
 
     def count(self, operation: Operation, page: Page, company: Company) -> Outcome:
         """How many rows there are: `.../$count`."""

@@ -49,7 +49,6 @@ def _lists(sample: SampleCompany) -> dict[str, list[Row]]:
             {
                 "Code": code,
                 "City": city,
-                "Search City": city.upper(),
                 "County": region,
                 "Country/Region Code": country.code,
             }
@@ -134,20 +133,20 @@ def _add_partner(company: Company, table: str, party: Party) -> Counter[str]:
     row |= {"Post Code": party.post_code, "City": party.city, "County": party.region}
     logic.insert(row)
     if party.persons:
-        numbers = [_add_person(company, table, row, person) for person in party.persons]
-        before = dict(row)
-        logic.validate(row, "Primary Contact No.", numbers[0])
-        logic.modify(row, before)
+        relation = company.relations.of_partner(table, row["No."])
+        behind = relation["Contact No."] if relation is not None else ""
+        people = [_add_person(company, behind, person) for person in party.persons]
+        primary = {"Primary Contact No.": people[0]["No."], "Contact": people[0]["Name"]}
+        logic.rows.modify(row | primary, row)
     return Counter({table: 1, "Contact": 1 + len(party.persons)})
 
 
-def _add_person(company: Company, table: str, partner: Row, person: Person) -> str:
-    relation = company.relations.of_partner(table, partner["No."])
+def _add_person(company: Company, behind: str, person: Person) -> Row:
     contact = company.contacts.rows.new()
     contact["SystemId"] = person.id
     values = {
         "Type": PERSON,
-        "Company No.": relation["Contact No."] if relation is not None else "",
+        "Company No.": behind,
         "First Name": person.given_name,
         "Surname": person.family_name,
         "Job Title": person.job,
@@ -159,4 +158,4 @@ def _add_person(company: Company, table: str, partner: Row, person: Person) -> s
     for name, value in values.items():
         company.contacts.validate(contact, name, value)
     company.contacts.insert(contact)
-    return str(contact["No."])
+    return contact

@@ -16,43 +16,25 @@ from twinrow.sandbox.business_central import errors
 from twinrow.sandbox.business_central.batch import Part, batch_parts, carry_out, carry_out_isolated
 from twinrow.sandbox.business_central.company import Company
 from twinrow.sandbox.business_central.company_setup import add, set_up
-from twinrow.sandbox.business_central.limits import DEFAULT_LIMITS, Limits
-from twinrow.sandbox.business_central.metadata import (
-    entity_definitions,
-    environments,
-    metadata,
-    no_environment,
-    service_document,
-)
-from twinrow.sandbox.business_central.operation import (
-    Operation,
-    Outcome,
-    Segment,
-    json_outcome,
-    operation_of,
-    refused,
-)
-from twinrow.sandbox.business_central.reading import Reader, check_options
+from twinrow.sandbox.business_central.limits import Limits
+from twinrow.sandbox.business_central.metadata import environments, no_environment
+from twinrow.sandbox.business_central.operation import Operation, Outcome, json_outcome, operation_of, refused
+from twinrow.sandbox.business_central.reading import Reader
+from twinrow.sandbox.business_central.routing import Routing
 from twinrow.sandbox.business_central.sample import load_sample
-from twinrow.sandbox.business_central.schema import STANDARD, SYNC, Page, load_schema
+from twinrow.sandbox.business_central.schema import STANDARD, SYNC, load_schema
+from twinrow.sandbox.business_central.settings import DEFAULT_COMPANY, NOBODY, Settings
 from twinrow.sandbox.business_central.store import Row, Store
 from twinrow.sandbox.business_central.tables import table_rows, write_row
 from twinrow.sandbox.business_central.wire import ZERO_GUID
 from twinrow.sandbox.business_central.writing import Writer
 from twinrow.sandbox.http import Answer, Request
 from twinrow.sandbox.odata.errors import FilterSyntaxError, ODataError, UnsupportedExpression
-from twinrow.sandbox.sample import sample_company
 from twinrow.sandbox.sign_in import Caller
 from twinrow.sandbox.surroundings import Surroundings
-from twinrow.sandbox.switches import Switches
 
 ENVIRONMENT = "sandbox"
-_SAMPLE = sample_company(0, 0)
-DEFAULT_COMPANY = _SAMPLE.name
 ROUTES = {("v2.0",): STANDARD, ("twinrow", "sync", "v1.0"): SYNC}
-
-# Whose rows the long transaction holds: nobody's, everybody's, or those of one application by its client id.
-NOBODY, EVERYBODY = "", "*"
 
 _USERS = uuid.UUID("5f0c0f6e-6f0a-4c55-9d6e-0d6a4f3c9b11")
 
@@ -68,26 +50,15 @@ class BusinessCentral:
 
     def __init__(self, surroundings: Surroundings) -> None:
         self.connection = surroundings.connection
-        self.switches = Switches(
-            {
-                "chosen_ids": True,
-                "custom_route": True,
-                "page_size": 20_000,
-                "limits": DEFAULT_LIMITS,
-                "long_transaction": NOBODY,
-                "manual_numbers": True,
-                "contact_creation": True,
-                "country_required": False,
-                "companies": [DEFAULT_COMPANY],
-            }
-        )
+        self.switches = Settings()
         self.schema = load_schema()
         self.store = Store(surroundings.connection, surroundings.clock, self.schema)
         self.companies: dict[str, Company] = {}
         self._sign_in = surroundings.sign_in
         self._limits = Limits(surroundings.clock)
         self._reader = Reader(self.store)
-        self._writer = Writer(self.store, self.schema, self._reader)
+        self._writer = Writer(self.store, self._reader)
+        self._routing = Routing(self.store, self.companies, self._reader, self._writer)
         self._applied: dict[str, object] = {}
         self._user_ids: dict[str, str] = {}
         self.reload()
@@ -105,7 +76,8 @@ class BusinessCentral:
         self._reader.forget()
         self._limits.forget()
         found = self.connection.execute('SELECT "Name", "SystemId" FROM "Company" ORDER BY "SystemRowVersion"')
-        self.companies = {name: Company(self.store, name, company_id) for name, company_id in found.fetchall()}
+        self.companies.clear()
+        self.companies.update((name, Company(self.store, name, company_id)) for name, company_id in found.fetchall())
         self._applied = {}
         self.apply_switches()
 
@@ -135,7 +107,7 @@ class BusinessCentral:
             return
         switches, applied = self.switches, self._applied
         self._applied = {**switches}
-        for name in _texts(switches["companies"]):
+        for name in switches.company_names:
             if name not in self.companies:
                 self._create_company(name)
         setup = ("companies", "manual_numbers", "contact_creation", "country_required")
@@ -147,18 +119,16 @@ class BusinessCentral:
             self.store.end_long_transaction()
         else:
             self.store.begin_long_transaction()
-        self._reader.page_size = int(str(switches["page_size"]))
+        self._reader.page_size = switches.page_size
         self._writer.chosen_ids = bool(switches["chosen_ids"])
 
     def _create_company(self, name: str) -> None:
-        if not 0 < len(name) <= 30 or "$" in name or '"' in name:
-            raise ValueError(f"{name!r} cannot be the name of a company: 1 to 30 characters, no $ and no quotes.")
         self.store.create_company_tables(name)
         with self.store.transaction(ZERO_GUID):
             company = Company(self.store, name, ZERO_GUID)
             row = {"Name": name, "Display Name": name}
-            if name == DEFAULT_COMPANY:
-                row["SystemId"] = _SAMPLE.id
+            if name == DEFAULT_COMPANY.name:
+                row["SystemId"] = DEFAULT_COMPANY.id
             company.id = add(company, "Company", row)["SystemId"]
             set_up(company)
         self.companies[name] = company
@@ -249,8 +219,7 @@ class BusinessCentral:
         user = self._user_ids.get(caller.client_id)
         if user is None or user not in self.store.users:
             user = self._know_user(caller)
-        holders = self.switches["long_transaction"]
-        return self.store.transaction(user, long=holders in (EVERYBODY, caller.client_id))
+        return self.store.transaction(user, long=self.switches.holds(caller.client_id))
 
     def _know_user(self, caller: Caller) -> str:
         user = str(uuid.uuid5(_USERS, caller.client_id))
@@ -263,12 +232,12 @@ class BusinessCentral:
     def _execute(self, operation: Operation, route: str, final: bool | None = None) -> Outcome:
         """Carry out one operation; one that writes in a transaction, or as a part of one (`final` tells which)."""
         try:
-            if operation.method in ("GET", "HEAD"):
-                return self._carried_out(operation, route)
+            if operation.method == "GET":
+                return self._routing.carry_out(operation, route)
             if operation.headers.get("data-access-intent", "").lower() == "readonly":
                 raise errors.bad_request("Data-Access-Intent: ReadOnly is only allowed on GET requests.")
             with self._transaction(operation.caller) if final is None else self.store.part(final=final):
-                return self._carried_out(operation, route)
+                return self._routing.carry_out(operation, route)
         except errors.Refusal as refusal:
             return refused(refusal)
         except UnsupportedExpression as error:
@@ -278,111 +247,6 @@ class BusinessCentral:
         except ODataError as error:
             return refused(errors.bad_request(str(error)))
 
-    def _carried_out(self, operation: Operation, route: str) -> Outcome:
-        match operation.segments:
-            case []:
-                return json_outcome(200, service_document(operation.root, route, self.schema))
-            case [Segment("$metadata", None)]:
-                headers = {"Content-Type": "application/xml", "OData-Version": "4.0"}
-                return Outcome(200, headers, metadata(route))
-            case [Segment("entityDefinitions", None)]:
-                return self._entity_definitions(operation, route)
-            case [Segment(name, key), *rest] if name.lower() == "companies":
-                if key is None or not rest:
-                    return self._companies(operation, route, operation.segments[0])
-                return self._in_company(operation, route, self._company(operation.segments[0].row_id), rest)
-        named = operation.options.get("company") or operation.headers.get("company")
-        if not named:
-            raise errors.Refusal(
-                400,
-                "Internal_CompanyNotFound",
-                "Cannot process the request because the default company cannot be found. Name a company in the address, "
-                'or with a query string of the form "company=[name]".',
-            )
-        return self._in_company(operation, route, self._company(named), operation.segments)
-
-    def _company(self, named: str) -> Company:
-        for company in self.companies.values():
-            if named.lower() in (company.id, company.name.lower()):
-                return company
-        raise errors.Refusal(404, "Internal_CompanyNotFound", f"The company '{named}' cannot be found.")
-
-    def _companies(self, operation: Operation, route: str, segment: Segment) -> Outcome:
-        page = self.schema.pages[route]["companies"]
-        if operation.method != "GET":
-            raise errors.method_not_allowed(operation.method, "companies")
-        context = f"{operation.root}/$metadata#companies"
-        if segment.key is None:
-            return self._reader.collection(operation, page, self.first_company, context)
-        company = self._company(segment.row_id)
-        return self._reader.single(operation, page, company, company.id, f"{context}/$entity")
-
-    def _in_company(self, operation: Operation, route: str, company: Company, segments: list[Segment]) -> Outcome:
-        page = self.schema.pages[route].get(segments[0].name.lower())
-        if page is None or page.entity_set == "companies":
-            raise errors.segment_not_found(segments[0].name)
-        if page.below_parent:
-            raise errors.business_rule("You must specify a parent ID")
-        if operation.method not in page.methods:
-            raise errors.method_not_allowed(operation.method, page.entity_set)
-        base = f"{operation.root}/$metadata#companies({company.id})"
-        context = f"{base}/{page.entity_set}"
-        if not page.table:
-            return self._sync_states(operation, page, company, context)
-        match segments:
-            case [Segment(key=None)]:
-                return self._on_collection(operation, page, company, context)
-            case [Segment(key=None), Segment("$count", None)] if operation.method == "GET":
-                return self._reader.count(operation, page, company)
-            case [Segment() as segment]:
-                return self._on_row(operation, page, company, segment.row_id, f"{context}/$entity")
-            case [Segment() as segment, Segment(name, None)] if operation.method == "GET" and segment.key is not None:
-                return self._reader.related(operation, page, company, segment.row_id, name, base)
-        raise errors.segment_not_found(segments[-1].name)
-
-    def _on_collection(self, operation: Operation, page: Page, company: Company, context: str) -> Outcome:
-        match operation.method:
-            case "GET":
-                return self._reader.collection(operation, page, company, context)
-            case "POST":
-                return self._writer.create(operation, page, company, f"{context}/$entity")
-        raise errors.method_not_allowed(operation.method, page.entity_set)
-
-    def _on_row(self, operation: Operation, page: Page, company: Company, row_id: str, context: str) -> Outcome:
-        match operation.method:
-            case "GET":
-                return self._reader.single(operation, page, company, row_id, context)
-            case "PATCH":
-                return self._writer.update(operation, page, company, row_id, context)
-            case "DELETE":
-                return self._writer.delete(operation, page, company, row_id)
-        raise errors.method_not_allowed(operation.method, page.entity_set)
-
-    def _sync_states(self, operation: Operation, page: Page, company: Company, context: str) -> Outcome:
-        check_options(operation.options)
-        state = {
-            "id": company.id,
-            "minimumActiveRowVersion": self.store.minimum_active_version,
-            "lastUsedRowVersion": self.store.last_version,
-        }
-        match operation.segments[-1]:
-            case Segment(page.entity_set, None):
-                return json_outcome(200, {"@odata.context": context, "value": [state]})
-            case Segment(page.entity_set) as segment if segment.row_id == company.id:
-                return json_outcome(200, {"@odata.context": f"{context}/$entity", **state})
-        raise errors.record_not_found(page.entity_set, {"SystemId": operation.segments[-1].key})
-
-    def _entity_definitions(self, operation: Operation, route: str) -> Outcome:
-        pages = [page for page in self.schema.pages[route].values() if page.entity_set != "companies"]
-        wanted = operation.options.get("$filter", "").replace(" ", "")
-        if wanted:
-            pages = [
-                page
-                for page in pages
-                if wanted in (f"entitySetNameeq'{page.entity_set}'", f"entityNameeq'{page.entity}'")
-            ]
-        return json_outcome(200, entity_definitions(operation.root, pages))
-
 
 class _RolledBack(Exception):
     """A batch in one transaction failed; `outcome` is what its caller is told all the same."""
@@ -390,10 +254,6 @@ class _RolledBack(Exception):
     def __init__(self, outcome: Outcome) -> None:
         super().__init__()
         self.outcome = outcome
-
-
-def _texts(value: object) -> list[str]:
-    return [str(item) for item in value] if isinstance(value, list) else []
 
 
 def _answer(outcome: Outcome) -> Answer:

@@ -20,7 +20,7 @@ from typing import Any
 
 from twinrow.sandbox.business_central.errors import locked
 from twinrow.sandbox.business_central.schema import Schema, Table
-from twinrow.sandbox.business_central.wire import ZERO_GUID, stored_time
+from twinrow.sandbox.business_central.wire import ZERO_GUID, stored_time, upper
 from twinrow.sandbox.clock import SandboxClock
 
 Row = dict[str, Any]
@@ -263,7 +263,7 @@ class Store:
 def _add_functions(connection: sqlite3.Connection) -> None:
     """SQLite's own functions know only the letters of English."""
     connection.create_function("al_lower", 1, str.lower, deterministic=True)
-    connection.create_function("al_upper", 1, str.upper, deterministic=True)
+    connection.create_function("al_upper", 1, upper, deterministic=True)
 
 
 def _quoted(columns: tuple[str, ...]) -> str:

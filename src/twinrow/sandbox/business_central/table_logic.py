@@ -114,8 +114,8 @@ class TableLogic:
             f"{name} must be equal to '{wanted}'  in {self.table.name}: {self._named(row)}. Current value is '{current}'."
         )
 
-    def must_not(self, row: Row, name: str, rule: str) -> errors.Refusal:
-        """The refusal of a row with a value that a rule forbids, such as "must not contain letters"."""
+    def breaks_rule(self, row: Row, name: str, rule: str) -> errors.Refusal:
+        """The refusal of a row with a value that breaks a rule, such as "must not contain letters"."""
         return errors.field_rule(f"{name} {rule} in {self.table.name} {self._named(row)}.")
 
     def _named(self, row: Row) -> str:

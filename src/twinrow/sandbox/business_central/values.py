@@ -17,7 +17,7 @@ import msgspec
 
 from twinrow.sandbox.business_central import errors
 from twinrow.sandbox.business_central.schema import Field
-from twinrow.sandbox.business_central.wire import BLANK_DATE, ZERO_GUID, wire_name
+from twinrow.sandbox.business_central.wire import BLANK_DATE, ZERO_GUID, upper, wire_name
 
 _GUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 _DATE_FORMULA = re.compile(r"<?(?:[+-]?(?:C[DWMQY]|\d+[DWMQY]|[DWMQY]\d+|WD\d+))+>?")
@@ -65,7 +65,7 @@ def enum_spellings(members: tuple[str, ...]) -> dict[str, str]:
 def _code(field: Field, value: Any) -> str:
     if not isinstance(value, str):
         raise _unconvertible(value, "Edm.String")
-    text = value.strip().upper()
+    text = upper(value.strip())
     if len(text) > field.length:
         raise errors.too_long(len(text), field.length, value)
     return text
@@ -80,7 +80,7 @@ def _text(field: Field, value: Any) -> str:
 
 
 def _date_formula(field: Field, value: Any) -> str:
-    text = _text(field, value).upper()
+    text = upper(_text(field, value))
     if text and not _DATE_FORMULA.fullmatch(text):
         raise errors.Refusal(
             400, "Application_EvaluateException", f'The value "{value}" can\'t be evaluated into type DateFormula.'

@@ -20,6 +20,14 @@ _SCRAMBLE = 6741962814377951339
 _LOWEST, _SPAN = 10**18, 9 * 10**18
 
 
+def upper(text: str) -> str:
+    """`text` in upper case, letter by letter as the original does it: a letter without a capital stays as it is."""
+    raised = text.upper()
+    if len(raised) == len(text):
+        return raised
+    return "".join(capital if len(capital := letter.upper()) == 1 else letter for letter in text)
+
+
 def wire_name(member: str) -> str:
     """An enum member as it travels: characters that XML names may not hold are encoded, so blank is `_x0020_`."""
     return "".join(_ENCODED.get(character, character) for character in member)

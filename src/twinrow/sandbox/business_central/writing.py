@@ -16,7 +16,7 @@ from twinrow.sandbox.business_central import errors
 from twinrow.sandbox.business_central.company import Company
 from twinrow.sandbox.business_central.operation import Operation, Outcome, json_outcome
 from twinrow.sandbox.business_central.reading import Reader
-from twinrow.sandbox.business_central.schema import Field, Page, Property, Schema
+from twinrow.sandbox.business_central.schema import Field, Page, Property
 from twinrow.sandbox.business_central.store import Row, Store
 from twinrow.sandbox.business_central.table_logic import TableLogic
 from twinrow.sandbox.business_central.values import decode_body, guid, stored_value
@@ -41,9 +41,8 @@ class Writer:
 
     chosen_ids = True
 
-    def __init__(self, store: Store, schema: Schema, reader: Reader) -> None:
+    def __init__(self, store: Store, reader: Reader) -> None:
         self._store = store
-        self._schema = schema
         self._reader = reader
         self._properties: dict[int, dict[str, Property]] = {}
 
