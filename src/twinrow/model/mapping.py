@@ -209,9 +209,9 @@ class FieldMapping(_Value):
         return self
 
     def _constant_contradictions(self) -> list[Contradiction]:
-        found = []
         if self.constant is None:
-            found.append(Contradiction((), "a field mapping with one field needs a constant"))
+            return [Contradiction((), "a field mapping with one field needs the other one, or a constant")]
+        found = []
         if self.direction is not self._constant_direction:
             direction = self._constant_direction.value
             found.append(Contradiction(("direction",), f"a constant for this side has the direction {direction}"))
@@ -265,8 +265,8 @@ class FieldMapping(_Value):
 class Template(_Value):
     """Values that a newly made record gets besides, and over, the mapped ones (semantics 13)."""
 
-    code: str = Field(min_length=1, max_length=20)
-    description: str = ""
+    code: str = Field(min_length=1, max_length=20, description="The template's name, unique on its side.")
+    description: str = Field(default="", description="What the template is for.")
     side: Side = Field(description="The side whose new records get the values.")
     filter: FilterText = Field(default="", description="A condition on the source record; blank: every record.")
     priority: int = Field(default=0, ge=0, description="The lowest that fits is used.")
@@ -277,41 +277,65 @@ class Template(_Value):
 class Schedule(_Value):
     """How often the mapping's job runs (semantics 10)."""
 
-    every_minutes: int = Field(default=30, ge=1)
-    inactivity_timeout_minutes: int = Field(default=720, ge=1)
+    every_minutes: int = Field(default=30, ge=1, description="Minutes from one run to the next.")
+    inactivity_timeout_minutes: int = Field(
+        default=720, ge=1, description="Minutes until the next run after one that found nothing to do."
+    )
     category: str = Field(default="", description="Jobs of one category do not overlap.")
-    attempts: int = Field(default=10, ge=1)
-    retry_seconds: int = Field(default=30, ge=1)
+    attempts: int = Field(default=10, ge=1, description="How often a run that fails is tried.")
+    retry_seconds: int = Field(default=30, ge=1, description="Seconds before a run that failed is tried again.")
 
 
 class TableMapping(_Value):
     """Two corresponding tables and the rules for keeping their records in step (semantics 1)."""
 
     name: str = Field(min_length=1, max_length=20, pattern=r"\S", description="For example CUSTOMER.")
-    description: str = ""
+    description: str = Field(default="", description="What people should know about the mapping.")
     local_table: str = Field(min_length=1, description="The table of the local system.")
     integration_table: str = Field(
         min_length=1, description="The table of the integration system; `table.column` for the options of a choice."
     )
-    direction: Direction = Direction.BIDIRECTIONAL
+    direction: Direction = Field(
+        default=Direction.BIDIRECTIONAL,
+        description="Which passes a run makes: to the integration side, from it, or both.",
+    )
     local_filter: FilterText = Field(default="", description="Which local records take part, as OData $filter.")
     integration_filter: FilterText = Field(default="", description="Which integration records take part.")
     only_coupled: bool = Field(default=True, description="Never create; synchronize coupled records only.")
-    update_conflict_resolution: UpdateConflict = UpdateConflict.NONE
-    deletion_conflict_resolution: DeletionConflict = DeletionConflict.NONE
-    conflict_scope: ConflictScope = ConflictScope.FIELD
-    delete_propagation: DeletePropagation = DeletePropagation.NONE
+    update_conflict_resolution: UpdateConflict = Field(
+        default=UpdateConflict.NONE, description="Who wins where both sides changed; none: a person decides."
+    )
+    deletion_conflict_resolution: DeletionConflict = Field(
+        default=DeletionConflict.NONE, description="What happens when the counterpart of a changed record is gone."
+    )
+    conflict_scope: ConflictScope = Field(
+        default=ConflictScope.FIELD,
+        description="Whether changes to different fields of a record merge (field) or conflict (record).",
+    )
+    delete_propagation: DeletePropagation = Field(
+        default=DeletePropagation.NONE, description="In which passes the deletion of a record is carried over."
+    )
     dependencies: Names = Field(default=(), description="Mappings that must be finished first.")
     rules: Names = Field(default=(), description="Names of rules for special tables, applied in this order.")
-    templates: tuple[Template, ...] = ()
-    fields: tuple[FieldMapping, ...] = Field(min_length=1)
-    create_new_in_case_of_no_match: bool = False
-    synch_after_match_based_coupling: bool = False
-    uncouple_resets_company_id: bool = False
-    multi_company: bool = False
-    disable_event_rescheduling: bool = False
-    user_defined: bool = False
-    schedule: Schedule = Schedule()
+    templates: tuple[Template, ...] = Field(
+        default=(), description="Values that new records get besides the mapped ones."
+    )
+    fields: tuple[FieldMapping, ...] = Field(
+        min_length=1, description="The corresponding fields, in the order in which they are written."
+    )
+    create_new_in_case_of_no_match: bool = Field(
+        default=False, description="Match-based coupling makes an integration record where it finds none."
+    )
+    synch_after_match_based_coupling: bool = Field(
+        default=False, description="Match-based coupling synchronizes what it coupled."
+    )
+    uncouple_resets_company_id: bool = Field(
+        default=False, description="Uncoupling clears the company of the integration record where it is this one."
+    )
+    multi_company: bool = Field(default=False, description="Records of several companies take part.")
+    disable_event_rescheduling: bool = Field(default=False, description="Changes do not wake the mapping's job.")
+    user_defined: bool = Field(default=False, description="Added by a user; kept when the standard set-up is restored.")
+    schedule: Schedule = Field(default=Schedule(), description="How often the mapping's job runs.")
     when: When | None = Field(default=None, description="The circumstances in which the mapping is there.")
 
     @model_validator(mode="after")
@@ -375,9 +399,11 @@ class MappingFile(_Value):
     """What a mapping file holds."""
 
     version: Literal[1] = Field(description="The version of the file's form.")
-    description: str = ""
-    transformation_rules: tuple[TransformationRule, ...] = ()
-    mappings: tuple[TableMapping, ...] = ()
+    description: str = Field(default="", description="What the file is for.")
+    transformation_rules: tuple[TransformationRule, ...] = Field(
+        default=(), description="Rules that change values, for field mappings to name by their codes."
+    )
+    mappings: tuple[TableMapping, ...] = Field(default=(), description="The table mappings.")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -18,7 +18,7 @@ class _Rule(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     code: Code
-    description: str = Field(default="", max_length=100)
+    description: str = Field(default="", max_length=100, description="What the rule is for.")
 
 
 class Uppercase(_Rule):

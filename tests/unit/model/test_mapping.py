@@ -106,7 +106,7 @@ def test_the_passes_in_which_rules_apply(
     ("given", "place", "message"),
     [
         ({}, (), "at least one side"),
-        ({"local": "a"}, (), "needs a constant"),
+        ({"local": "a"}, (), "needs the other one, or a constant"),
         ({"local": "a", "constant": 1}, ("direction",), "has the direction from_integration"),
         ({"integration": "a", "constant": 1}, ("direction",), "has the direction to_integration"),
         (
