@@ -1,1 +1,243 @@
-"""Puts the parts together."""
+"""Puts the parts together: `twinrow.open` gives a workspace, whose methods are the actions."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import polars as pl
+
+from twinrow.actions import coupling, synchronization, systems, work
+from twinrow.actions.context import ActionContext
+from twinrow.actions.results import Job, Round, Run
+from twinrow.actions.synchronization import Progress
+from twinrow.actions.work import MappingStatus
+from twinrow.connectors.base import Capabilities, Check, Connector
+from twinrow.engine.context import EngineSettings
+from twinrow.model.errors import ConfigurationError
+from twinrow.model.protocols import Clock, Secrets
+from twinrow.model.tables import Table
+from twinrow.store.conflicts import Conflict
+from twinrow.store.database import open_database
+from twinrow.store.errors import ErrorRow
+from twinrow.store.pending import PendingRecord
+from twinrow.store.systems import Pair, System
+
+
+class MachineClock:
+    """The clock of this machine."""
+
+    def now(self) -> datetime:
+        """Return the present time, in UTC."""
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        """Return seconds of a clock that only goes forward."""
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        time.sleep(seconds)
+
+
+class ReferencedSecrets:
+    """Secrets that stand elsewhere: `env:NAME` in the environment, `file:PATH` in a file."""
+
+    def resolve(self, reference: str) -> str:
+        """Return the secret. Raises `ConfigurationError` when the reference leads nowhere; the message holds no secret."""
+        kind, _, place = reference.partition(":")
+        if kind == "env" and place:
+            value = os.environ.get(place)
+            if value is None:
+                raise ConfigurationError(
+                    f"The environment has no variable {place}, which holds a secret", remedy=f"Set {place}."
+                )
+            return value
+        if kind == "file" and place:
+            try:
+                return Path(place).read_text(encoding="utf-8").strip()
+            except OSError as error:
+                raise ConfigurationError(
+                    f"The file {place}, which holds a secret, cannot be read", cause=error.strerror
+                ) from error
+        raise ConfigurationError(
+            "A secret must be given as env:NAME or file:PATH",
+            remedy="Put the secret into a variable of the environment or a file, and name that.",
+        )
+
+
+class Workspace:
+    """A store and the systems that are synchronized with it. Use it as a context manager, or close it."""
+
+    def __init__(self, context: ActionContext) -> None:
+        self.context = context
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the systems and the store."""
+        self.context.close()
+
+    def attach(self, name: str, connector: Connector) -> System:
+        """Add a system by a connector of your own; it must be attached again each time the store is opened."""
+        self.context.attached[name] = connector
+        return systems.add_system(self.context, name, "attached", {})
+
+    def use(self, connection: str) -> None:
+        """Say which connection is meant, where there are several."""
+        self.context.connection = connection
+
+    # Systems and connections.
+
+    def add_system(self, name: str, kind: str, **options: Any) -> System:
+        """Add a system, or change its settings; see `actions.systems`."""
+        return systems.add_system(self.context, name, kind, options)
+
+    def list_systems(self) -> list[System]:
+        """Return all systems by name."""
+        return systems.list_systems(self.context)
+
+    def test_system(self, name: str) -> list[Check]:
+        """Look at everything that must be right before a system can be synchronized."""
+        return systems.test_system(self.context, name)
+
+    def list_tables(self, name: str) -> list[str]:
+        """Return the names of the tables of a system that can be mapped."""
+        return systems.list_tables(self.context, name)
+
+    def describe_table(self, name: str, table: str) -> tuple[Table, Capabilities]:
+        """Return the fields of a system's table, and what the table can do."""
+        return systems.describe_table(self.context, name, table)
+
+    def add_connection(
+        self, name: str, local: str, integration: str, settings: Mapping[str, Any] | None = None
+    ) -> Pair:
+        """Connect two systems under a name, or change the settings of that connection."""
+        return systems.add_connection(self.context, name, local, integration, settings)
+
+    def list_connections(self) -> list[Pair]:
+        """Return all connections by name."""
+        return systems.list_connections(self.context)
+
+    def show_connection(self) -> Pair:
+        """Return the connection that is meant."""
+        return systems.show_connection(self.context)
+
+    # Synchronization and coupling.
+
+    def synchronize(
+        self,
+        mapping: str,
+        *,
+        full: bool = False,
+        create: bool = False,
+        unconditional: bool = False,
+        direction: str | None = None,
+        records: Sequence[str] = (),
+        progress: Progress | None = None,
+    ) -> Run:
+        """Run one mapping; see `actions.synchronization.synchronize`."""
+        return synchronization.synchronize(
+            self.context,
+            mapping,
+            full=full,
+            create=create,
+            unconditional=unconditional,
+            direction=direction,
+            records=records,
+            progress=progress,
+        )
+
+    def synchronize_all(
+        self,
+        mappings: Sequence[str] = (),
+        *,
+        full: bool = False,
+        create: bool = False,
+        unconditional: bool = False,
+        direction: str | None = None,
+        progress: Progress | None = None,
+        started: Callable[[str], None] | None = None,
+    ) -> Round:
+        """Run mappings in dependency order; see `actions.synchronization.synchronize_all`."""
+        return synchronization.synchronize_all(
+            self.context,
+            mappings,
+            full=full,
+            create=create,
+            unconditional=unconditional,
+            direction=direction,
+            progress=progress,
+            started=started,
+        )
+
+    def couple(self, mapping: str, local_id: str, integration_id: str, *, use: str | None = None) -> None:
+        """Couple two records that are there already; see `actions.coupling.couple`."""
+        coupling.couple(self.context, mapping, local_id, integration_id, use=use)
+
+    def couplings(self, mapping: str) -> pl.DataFrame:
+        """Return the couplings of a mapping as a frame."""
+        return coupling.couplings(self.context, mapping)
+
+    # Looking at the work.
+
+    def list_jobs(self, mapping: str | None = None, limit: int = 100) -> list[Job]:
+        """Return the newest jobs, newest first."""
+        return work.list_jobs(self.context, mapping, limit)
+
+    def show_run(self, run_id: int) -> Run:
+        """Return a run with its jobs and errors."""
+        return work.show_run(self.context, run_id)
+
+    def list_errors(self, mapping: str | None = None, *, job: int | None = None, limit: int = 1_000) -> list[ErrorRow]:
+        """Return error rows, newest first."""
+        return work.list_errors(self.context, mapping, job=job, limit=limit)
+
+    def list_conflicts(self, mapping: str | None = None, limit: int = 1_000) -> list[Conflict]:
+        """Return the open conflicts, oldest first."""
+        return work.list_conflicts(self.context, mapping, limit)
+
+    def list_pending(self, mapping: str | None = None, limit: int = 1_000) -> list[PendingRecord]:
+        """Return the records that wait or were set aside, oldest first."""
+        return work.list_pending(self.context, mapping, limit)
+
+    def retry_skipped(self, mapping: str, numbers: list[int] | None = None) -> int:
+        """Take skipped records off the list, so that the next run tries them."""
+        return work.retry_skipped(self.context, mapping, numbers)
+
+    def status(self) -> list[MappingStatus]:
+        """Return how each mapping stands."""
+        return work.status(self.context)
+
+
+def open_workspace(
+    url: str,
+    *,
+    clock: Clock | None = None,
+    secrets: Secrets | None = None,
+    who: str = "local user",
+    settings: EngineSettings | None = None,
+) -> Workspace:
+    """Open a store (made where there is none) and return its workspace.
+
+    `url` is `sqlite:///PATH` or `postgresql://…`. Raises `ConfigurationError` or `StoreMismatch`.
+    """
+    context = ActionContext(
+        open_database(url),
+        clock or MachineClock(),
+        secrets or ReferencedSecrets(),
+        who=who,
+        settings=settings or EngineSettings(),
+    )
+    return Workspace(context)

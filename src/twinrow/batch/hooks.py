@@ -85,13 +85,16 @@ class Derived:
     """A one-way field whose source value a rule computes.
 
     `source` describes the computed value (its type must be `column_type(source)`), `destination` names the field written.
-    `error` yields a text where it cannot be computed. `on_create_only`: never written to a record that is there already.
+    `error` yields a text where it cannot be computed, `waits` is true where a related record is not coupled yet.
+    `not_null`: a null value leaves the destination as it is. `on_create_only`: never written to a record that is there already.
     """
 
     destination: str
     source: Field
     value: Callable[[HookContext], pl.Expr]
     error: Callable[[HookContext], pl.Expr] | None = None
+    waits: Callable[[HookContext], pl.Expr] | None = None
+    not_null: bool = False
     on_create_only: bool = False
 
 

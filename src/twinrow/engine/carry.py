@@ -164,6 +164,8 @@ def _carried(plan: FieldPlan, destination: Field, context: CarryContext) -> tupl
         lost = _changed_by_rules(plan, text, value, context)
         source = Field("transformed", FieldType.TEXT, max_length=None)
     converted = convert(value, source, destination)
+    if plan.derived is not None and plan.derived.waits is not None:
+        nothing = plan.derived.waits(context.hooks).fill_null(False)
     return Converted(converted.value, pl.coalesce(problem, converted.error), converted.lost | lost), nothing
 
 

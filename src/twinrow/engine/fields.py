@@ -161,6 +161,7 @@ def _derived(index: int, rule: Rule, pass_: Pass, derived: Derived, tables: Mapp
         local=derived.destination if to_local else None,
         integration=None if to_local else derived.destination,
         direction=direction,
+        not_null=derived.not_null,
     )
     return FieldPlan(
         index=index,

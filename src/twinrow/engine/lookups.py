@@ -14,11 +14,18 @@ from twinrow.batch.hooks import CouplingLookup, HookContext, TableLookup, lookup
 from twinrow.engine.context import PassContext
 from twinrow.engine.fields import FieldPlan
 from twinrow.model.filters import Comparison
+from twinrow.model.mapping import TableMapping
 from twinrow.model.sides import Pass, Side
 from twinrow.store.couplings import by_record, newest_coupling
 from twinrow.store.mappings import StoredMapping
 
 _PAIRS = {"value": pl.String(), "target": pl.String(), "known": pl.Boolean()}
+
+
+def related_mappings(mapping: TableMapping, known: Mapping[str, StoredMapping]) -> list[int]:
+    """Return the numbers of the mappings whose records those of a mapping refer to, by its fields or by its rules."""
+    names = {name for row in mapping.fields for name in row.related_mapping} | set(mapping.dependencies)
+    return sorted(known[name].id for name in names if name in known)
 
 
 class References:
@@ -52,15 +59,15 @@ class References:
 
     def newest(self) -> int:
         """Return the newest coupling of all related mappings: references left blank now need not be tried before a newer."""
-        related = {mapping.id for plan in self._context.carried for mapping in self._related(plan)}
+        related = self.related_ids()
         if not related:
             return 0
         with self._context.database.reading() as connection:
-            return newest_coupling(connection, sorted(related))
+            return newest_coupling(connection, related)
 
     def related_ids(self) -> list[int]:
         """Return the numbers of all related mappings."""
-        return sorted({mapping.id for plan in self._context.carried for mapping in self._related(plan)})
+        return related_mappings(self._context.mapping.mapping, self._context.shared.mappings)
 
     def _related(self, plan: FieldPlan) -> list[StoredMapping]:
         known = self._context.shared.mappings
@@ -152,7 +159,7 @@ def _rows(context: PassContext, frame: pl.DataFrame, wanted: TableLookup) -> pl.
     connector = context.shared.ends[wanted.side].connector
     if wanted.column is None or wanted.key is None:
         return connector.select(wanted.table, wanted.fields, wanted.condition)
-    values = frame.get_column(wanted.column).drop_nulls().unique().to_list()
+    values = [value for value in frame.get_column(wanted.column).drop_nulls().unique().to_list() if value != ""]
     condition = Comparison(wanted.key, "in", tuple(values))
     fields: Sequence[str] = tuple(dict.fromkeys((wanted.key, *wanted.fields)))
     return (

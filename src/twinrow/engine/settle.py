@@ -445,11 +445,17 @@ def _store_pending(
         pl.col("error_code").alias("cause"),
         pl.when(same).then(pl.col(PENDING + "failures").fill_null(0) + 1).otherwise(1).cast(pl.Int64).alias("failures"),
         pl.col("skips").alias("skipped"),
+        pl.when(pl.col(c.DECISION) == int(Decision.WAITING)).then(batch.newest_related).alias("newest_coupling"),
         pl.lit(context.job.id, dtype=pl.Int64).alias("job_id"),
         pl.coalesce(pl.col(PENDING + "since"), pl.lit(now)).alias("since"),
         pl.lit(now).alias("at"),
     )
-    save_pending(connection, context.mapping, context.pass_, rows.select(list(PENDING_SCHEMA)))
+    save_pending(
+        connection,
+        context.mapping,
+        context.pass_,
+        rows.select(pl.col(name).cast(kind) for name, kind in PENDING_SCHEMA.items()),
+    )
     add_errors(
         connection,
         context.mapping,

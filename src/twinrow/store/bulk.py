@@ -93,7 +93,9 @@ def rows_to_frame(rows: Sequence[Sequence[Any]], columns: Mapping[str, pl.DataTy
     if not rows:
         return pl.DataFrame(schema=dict(columns))
     values = zip(*rows, strict=True)
-    return pl.DataFrame([_series(name, kind, column) for (name, kind), column in zip(columns.items(), values, strict=True)])
+    return pl.DataFrame(
+        [_series(name, kind, column) for (name, kind), column in zip(columns.items(), values, strict=True)]
+    )
 
 
 def _series(name: str, kind: pl.DataType, values: Sequence[Any]) -> pl.Series:

@@ -35,6 +35,7 @@ PENDING_SCHEMA: dict[str, pl.DataType] = {
     "failures": pl.Int64(),
     "skipped": pl.Boolean(),
     "not_before": INSTANT,
+    "newest_coupling": pl.Int64(),
     "job_id": pl.Int64(),
     "since": INSTANT,
     "at": INSTANT,
@@ -147,7 +148,8 @@ def list_pending(
         pass_ = Pass(values.pop("pass"))
         mapping = by_id[values["mapping_id"]]
         key = values.pop("source_key")
-        values.pop("job_id")
+        for internal in ("job_id", "newest_coupling"):
+            values.pop(internal)
         values["decision"] = Decision(values["decision"])
         found.append(PendingRecord(pass_=pass_, source_id=decode_key(key, mapping.guid(pass_.source)), **values))
     return found
@@ -224,6 +226,25 @@ def resolvable_ids(connection: Connection, mapping: StoredMapping, pass_: Pass, 
     )
     guid = mapping.guid(pass_.source)
     return sorted(decode_key(found, guid) for (found,) in connection.execute(statement))
+
+
+def has_news(connection: Connection, mapping: StoredMapping, pass_: Pass, related: Sequence[int]) -> bool:
+    """Whether records of a pass wait for records of the related mappings, of which some have been coupled since."""
+    if resolvable_ids(connection, mapping, pass_, related):
+        return True
+    newest = newest_coupling(connection, related) if related else 0
+    statement = (
+        select(pending.c.id)
+        .where(
+            pending.c.mapping_id == mapping.id,
+            pending.c["pass"] == pass_.value,
+            pending.c.decision == int(Decision.WAITING),
+            pending.c.skipped.is_(False),
+            pending.c.newest_coupling < newest,
+        )
+        .limit(1)
+    )
+    return connection.execute(statement).first() is not None
 
 
 def count_unresolved(connection: Connection, mapping: StoredMapping) -> int:

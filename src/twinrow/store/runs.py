@@ -85,6 +85,12 @@ def get_run(connection: Connection, number: int) -> RunRow:
     return RunRow(**connection.execute(select(runs).where(runs.c.id == number)).one()._mapping)
 
 
+def list_runs(connection: Connection, mapping_ids: Sequence[int], limit: int = 100) -> list[RunRow]:
+    """Return the newest runs of mappings, newest first."""
+    statement = select(runs).where(runs.c.mapping_id.in_(mapping_ids)).order_by(runs.c.id.desc()).limit(limit)
+    return [RunRow(**row._mapping) for row in connection.execute(statement)]
+
+
 def unfinished_run(connection: Connection, mapping_id: int) -> RunRow | None:
     """Return the run of a mapping that was begun and has not ended, if there is one."""
     wanted = (runs.c.mapping_id == mapping_id) & (runs.c.state == RUNNING)

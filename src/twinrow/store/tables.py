@@ -193,13 +193,17 @@ pending = Table(
     Column("failures", Integer, nullable=False),
     Column("skipped", Boolean, nullable=False),
     Column("not_before", Instant),
+    Column("newest_coupling", BigInteger),
     Column("job_id", BigInteger),
     Column("since", Instant, nullable=False),
     Column("at", Instant, nullable=False),
     UniqueConstraint("mapping_id", "pass", "source_key"),
     sqlite_autoincrement=True,
 )
-"""Records that a pass could not finish: they come again in the next run until they succeed or are skipped."""
+"""Records that a pass could not finish: they come again in the next run until they succeed or are skipped.
+
+`newest_coupling` is, of one that waits for a related record, the newest coupling that was looked at.
+"""
 
 unresolved = Table(
     "unresolved",

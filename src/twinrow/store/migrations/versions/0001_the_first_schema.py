@@ -195,6 +195,7 @@ def upgrade() -> None:
         sa.Column("failures", sa.Integer(), nullable=False),
         sa.Column("skipped", sa.Boolean(), nullable=False),
         sa.Column("not_before", sa.BigInteger(), nullable=True),
+        sa.Column("newest_coupling", sa.BigInteger(), nullable=True),
         sa.Column("job_id", sa.BigInteger(), nullable=True),
         sa.Column("since", sa.BigInteger(), nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),

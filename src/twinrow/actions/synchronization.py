@@ -1,0 +1,126 @@
+"""Synchronizing: one mapping, several, or all of a connection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from twinrow.actions.context import ActionContext
+from twinrow.actions.results import Job, Round, Run, job_of
+from twinrow.engine.context import PassContext, RunOptions
+from twinrow.engine.rounds import RunOutcome, run_round
+from twinrow.model.errors import ConfigurationError, UnknownName
+from twinrow.model.outcomes import Counters
+from twinrow.model.sides import Pass
+from twinrow.standard.order import run_order
+from twinrow.store.conflicts import list_conflicts
+from twinrow.store.errors import list_errors
+from twinrow.store.mappings import StoredMapping, mapping_by_id
+from twinrow.store.pending import list_pending
+from twinrow.store.runs import RunRow, jobs_of_run
+
+DIRECTIONS = {"to": (Pass.TO,), "from": (Pass.FROM,), "both": tuple(Pass)}
+
+Progress = Callable[[str, str, Counters], None]
+"""Called after each settled batch with the mapping's name, the direction, and the batch's counters."""
+
+
+def synchronize(
+    context: ActionContext,
+    mapping: str,
+    *,
+    full: bool = False,
+    create: bool = False,
+    unconditional: bool = False,
+    direction: str | None = None,
+    records: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> Run:
+    """Run one mapping and return what came of it; records that fail do not make it raise.
+
+    `full` reads everything again, `create` also creates what is not coupled (this time only), `unconditional` writes also what
+    has not changed. `direction` is `to`, `from` or `both`; one that is named makes its source win every field. `records` are
+    ids of either side: only these are synchronized.
+
+    Raises `UnknownName`, `LeaseHeld` when another process runs the mapping, and what stops a run as a whole.
+    """
+    context.mapping(mapping)
+    options = _options(full, create, unconditional, direction, records)
+    row = context.engine().run(mapping, options, progress=_reporting(progress))
+    return run_result(context, row)
+
+
+def synchronize_all(
+    context: ActionContext,
+    mappings: Sequence[str] = (),
+    *,
+    full: bool = False,
+    create: bool = False,
+    unconditional: bool = False,
+    direction: str | None = None,
+    progress: Progress | None = None,
+    started: Callable[[str], None] | None = None,
+) -> Round:
+    """Run mappings (all of the connection, or those named) in dependency order, and then what had waited for a later one.
+
+    A mapping that cannot run does not keep the others from running: its run says why. Options are those of `synchronize`.
+    """
+    known = context.mappings()
+    names = {stored.name for stored in known}
+    for name in mappings:
+        if name not in names:
+            raise UnknownName("mapping", name, sorted(names))
+    wanted = [stored.mapping for stored in known if not mappings or stored.name in mappings]
+    if not wanted:
+        raise ConfigurationError(
+            "There is no mapping yet",
+            remedy="Set the connection up (`twinrow connection setup`) or apply a mapping file.",
+        )
+    order = [mapping.name for mapping in run_order(wanted)]
+    options = _options(full, create, unconditional, direction, ())
+    outcome = run_round(context.engine(), order, options, _reporting(progress), started)
+    return Round(outcome.id, tuple(_outcome(context, one) for one in outcome.runs))
+
+
+def _options(
+    full: bool, create: bool, unconditional: bool, direction: str | None, records: Sequence[str]
+) -> RunOptions:
+    if direction is not None and direction not in DIRECTIONS:
+        raise UnknownName("direction", direction, tuple(DIRECTIONS))
+    passes = DIRECTIONS[direction] if direction else ()
+    return RunOptions(
+        full=full,
+        create=create,
+        unconditional=unconditional,
+        forced=direction in ("to", "from"),
+        passes=tuple(pass_.value for pass_ in passes),
+        records=tuple(records),
+    )
+
+
+def _reporting(progress: Progress | None) -> Callable[[PassContext, Counters], None] | None:
+    if progress is None:
+        return None
+    return lambda pass_context, counters: progress(pass_context.mapping.name, pass_context.pass_.value, counters)
+
+
+def _outcome(context: ActionContext, outcome: RunOutcome) -> Run:
+    if outcome.run is None:
+        return Run(None, outcome.mapping, "failed", message=str(outcome.error) if outcome.error else None)
+    return run_result(context, outcome.run)
+
+
+def run_result(context: ActionContext, row: RunRow) -> Run:
+    """Return a run with its jobs, the errors that it recorded, and the mapping's open conflicts and pending records."""
+    with context.database.reading() as connection:
+        mapping: StoredMapping = mapping_by_id(connection, row.mapping_id)
+        jobs: list[Job] = [job_of(job, mapping.name) for job in jobs_of_run(connection, row.id)]
+        return Run(
+            id=row.id,
+            mapping=mapping.name,
+            state=row.state,
+            jobs=tuple(jobs),
+            errors=tuple(list_errors(connection, [mapping], run_id=row.id)),
+            conflicts=tuple(list_conflicts(connection, [mapping])),
+            pending=tuple(list_pending(connection, [mapping])),
+            message=row.message,
+        )

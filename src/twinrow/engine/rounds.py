@@ -1,0 +1,90 @@
+"""A round: several mappings, one after the other in dependency order, and then what had waited for a later one.
+
+A record that refers to one of a mapping that runs later is made without the reference, or waits; once the later mapping has
+run, the mappings with such records get a follow-up run that only tries these again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from twinrow.engine.context import RunOptions
+from twinrow.engine.lookups import related_mappings
+from twinrow.engine.passes import Progress
+from twinrow.engine.run import Engine
+from twinrow.model.errors import TwinrowError
+from twinrow.store.mappings import mapping_by_id
+from twinrow.store.pending import has_news
+from twinrow.store.runs import RunRow, finish_round, start_round
+
+_FOLLOW_UPS = 3
+"""How often waiting records are tried again within a round; chains of references longer than that go on in the next."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunOutcome:
+    """What became of one mapping of a round: its run, or why there was none or it broke off."""
+
+    mapping: str
+    run: RunRow | None
+    error: TwinrowError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RoundOutcome:
+    """What became of a round; follow-up runs come after the first runs of all mappings."""
+
+    id: int
+    runs: tuple[RunOutcome, ...]
+
+
+def run_round(
+    engine: Engine,
+    names: Sequence[str],
+    options: RunOptions,
+    progress: Progress | None = None,
+    started: Callable[[str], None] | None = None,
+) -> RoundOutcome:
+    """Run the mappings in the given order (`standard.order`), then try again what had waited.
+
+    A mapping that cannot run does not keep the others from running; its error is in its outcome.
+    """
+    with engine.database.transaction() as connection:
+        number = start_round(connection, {"mappings": list(names)}, engine.clock.now())
+    outcomes = [_run(engine, name, options, number, progress, started) for name in names]
+    again = RunOptions(retry_only=True, create=options.create)
+    for _ in range(_FOLLOW_UPS):
+        waiting = [name for name in names if _has_news(engine, name)]
+        if not waiting or options.named:
+            break
+        outcomes += [_run(engine, name, again, number, progress, started) for name in waiting]
+    with engine.database.transaction() as connection:
+        finish_round(connection, number, engine.clock.now())
+    return RoundOutcome(number, tuple(outcomes))
+
+
+def _run(
+    engine: Engine,
+    name: str,
+    options: RunOptions,
+    round_id: int,
+    progress: Progress | None,
+    started: Callable[[str], None] | None,
+) -> RunOutcome:
+    if started is not None:
+        started(name)
+    try:
+        return RunOutcome(name, engine.run(name, options, round_id, progress))
+    except TwinrowError as error:
+        return RunOutcome(name, None, error)
+
+
+def _has_news(engine: Engine, name: str) -> bool:
+    """Whether records of the mapping wait for related ones of which some have been coupled since."""
+    with engine.database.reading() as connection:
+        mapping = mapping_by_id(connection, engine.mappings[name].id)
+        if mapping.local_guid is None:
+            return False
+        related = related_mappings(mapping.mapping, engine.mappings)
+        return any(has_news(connection, mapping, pass_, related) for pass_ in mapping.mapping.direction.passes)
