@@ -14,7 +14,7 @@ import msgspec
 from twinrow.sandbox.authority import Authority, authority
 from twinrow.sandbox.clock import SandboxClock
 from twinrow.sandbox.database import open_database
-from twinrow.sandbox.http import Answer, Request, json_answer
+from twinrow.sandbox.http import Answer, Request, decode_json, json_answer
 from twinrow.sandbox.postman import Postman
 from twinrow.sandbox.serving import Application, SandboxServer
 from twinrow.sandbox.sign_in import SignIn
@@ -37,7 +37,7 @@ class NoteService:
         if caller is None:
             return self._surroundings.sign_in.refusal(request, {"error": {"code": "0", "message": "who?"}})
         if request.method == "POST":
-            self.write_row("note", {"text": request.json()["text"]})
+            self.write_row("note", {"text": decode_json(request.body)["text"]})
             return Answer(204, parts=3 if request.path.endswith("$batch") else 0)
         return json_answer(200, {"notes": [row["text"] for row in self.table_rows("note")], "caller": caller.name})
 

@@ -59,7 +59,7 @@ class Control:
         """Carry out a control request. What it makes no sense of is answered 400 with the reason, or 404."""
         name = request.path.removeprefix(PREFIX)
         try:
-            body = request.json() if request.body else None
+            body = msgspec.json.decode(request.body) if request.body else None
             if name.startswith("tables/"):
                 return json_answer(200, self._table(request.method, name.removeprefix("tables/"), body))
             handler = self._handlers.get((request.method, name))

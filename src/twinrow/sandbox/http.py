@@ -10,6 +10,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, Protocol
 from urllib.parse import unquote_plus
 
@@ -18,7 +19,7 @@ import msgspec
 from twinrow.sandbox.switches import Switches
 
 _json_encoder = msgspec.json.Encoder(decimal_format="number")
-_json_decoder = msgspec.json.Decoder(float_hook=None)
+_json_decoder = msgspec.json.Decoder(float_hook=Decimal)
 
 
 @dataclass(slots=True)
@@ -49,10 +50,6 @@ class Request:
     def root(self) -> str:
         """Scheme and host as the caller wrote them, without a closing slash: the beginning of absolute links."""
         return f"https://{self.headers.get('host', 'localhost')}"
-
-    def json(self) -> Any:
-        """The body as JSON; raises `msgspec.DecodeError` when it is not."""
-        return _json_decoder.decode(self.body)
 
 
 @dataclass(slots=True)
@@ -110,6 +107,11 @@ def decode_query(query: str) -> dict[str, str]:
 def encode_json(value: Any) -> bytes:
     """`value` as JSON; decimals become JSON numbers with all their digits."""
     return _json_encoder.encode(value)
+
+
+def decode_json(content: bytes) -> Any:
+    """A value from JSON; numbers with a fraction become decimals. Raises ValueError when it is none."""
+    return _json_decoder.decode(content)
 
 
 def json_answer(status: int, value: Any, headers: dict[str, str] | None = None) -> Answer:
