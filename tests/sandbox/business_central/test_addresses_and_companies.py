@@ -143,7 +143,7 @@ def test_the_metadata_tell_types_lengths_and_members(site: Site) -> None:
         return {term.attrib["Term"].removeprefix("Microsoft.NAV."): term.attrib["Bool"] for term in terms}
 
     assert editable("displayName") == {"AllowEdit": "true", "AllowEditOnCreate": "true"}
-    assert editable("syncMark") == {"AllowEdit": "false", "AllowEditOnCreate": "true"}
+    assert editable("syncMark") == {"AllowEdit": "true", "AllowEditOnCreate": "true"}
     assert editable("modifiedBy") == {"AllowEdit": "false", "AllowEditOnCreate": "false"}
     members = {
         kind.attrib["Name"]: {item.attrib["Name"]: item.attrib["Value"] for item in kind}

@@ -99,14 +99,24 @@ def test_a_mark_is_set_once(site: Site, entity_set: str) -> None:
     assert MARK in again.message
     assert {table: site.table(table) for table in tables} == before
 
-    refused = site.patch(f"{entity_set}({made['id']})", {"syncMark": MARK}, sync=True)
-    assert refused.code == "BadRequest_InvalidOperation"
+    target = f"{entity_set}({made['id']})"
+    assert site.patch(target, {"syncMark": MARK}, sync=True).status == 200
+    for other in (ZERO, MARK.replace("1", "2")):
+        refused = site.patch(target, {"syncMark": other}, sync=True)
+        assert (refused.status, refused.code) == (400, "Application_DialogException")
 
 
 def test_marks_of_different_tables_do_not_meet(site: Site) -> None:
     assert site.post("customers", {"displayName": "x", "syncMark": MARK}, sync=True).status == 201
     assert site.post("vendors", {"displayName": "x", "syncMark": MARK}, sync=True).status == 201
     assert {row["Twinrow Sync Mark"] for row in site.table("contacts")} == {ZERO}
+
+
+def test_a_mark_is_free_again_when_its_row_is_deleted(site: Site) -> None:
+    for _ in range(2):
+        made = site.post("vendors", {"displayName": "x", "syncMark": MARK}, sync=True)
+        assert made.status == 201
+        site.delete(f"vendors({made['id']})")
 
 
 def test_a_mark_of_zeros_is_none(site: Site) -> None:

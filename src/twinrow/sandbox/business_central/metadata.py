@@ -98,11 +98,13 @@ def _property(page: Page, item: Property, schema: Schema) -> list[str]:
             facets.append(f'MaxLength="{field.length}"')
         if field.type == "Decimal":
             facets.append('Scale="Variable"')
-    editable = not item.read_only
-    terms = {"AllowEdit": editable and not item.on_create, "AllowEditOnCreate": editable}
+    editable = str(not item.read_only).lower()
     return [
         f"<Property {' '.join(facets)}>",
-        *(f'<Annotation Term="Microsoft.NAV.{term}" Bool="{str(value).lower()}"/>' for term, value in terms.items()),
+        *(
+            f'<Annotation Term="Microsoft.NAV.{term}" Bool="{editable}"/>'
+            for term in ("AllowEdit", "AllowEditOnCreate")
+        ),
         "</Property>",
     ]
 

@@ -51,7 +51,7 @@ class PartnerLogic(TableLogic):
         self._shared = tuple(
             (field.name, numbers[field.number])
             for field in self.table.fields
-            if field.number in numbers and field.name not in _NEVER_COPIED and field.name != "Twinrow Sync Mark"
+            if field.number in numbers and field.name not in _NEVER_COPIED
         )
         self.triggers = {
             "No.": self._number_validated,

@@ -109,6 +109,8 @@ def _computed(name: str, company: Company, store: Store) -> Source:
     match name:
         case "currency code":
             return Source('t."Currency Code"', lambda column: _or_local(column, company))
+        case "contact":
+            return Source('t."Contact"')
         case "modified by":
             return Source('t."SystemModifiedBy"', lambda column: [store.users.get(user, "") for user in column])
         case "tax area name":

@@ -124,6 +124,7 @@ class _Assignment:
         self._row = row
         self._given_codes: dict[str, str] = {}
         self._computed: dict[str, Callable[[Any], None]] = {
+            "contact": self._set_contact,
             "currency code": self._set_currency_code,
             "customer id": lambda value: self._set_partner("Customer", value),
             "vendor id": lambda value: self._set_partner("Vendor", value),
@@ -138,8 +139,10 @@ class _Assignment:
                 if "@" in name:
                     continue
                 raise errors.unknown_body_property(name, self._page.entity)
-            if item.read_only or (item.on_create and not new):
+            if item.read_only:
                 raise errors.read_only(item.title)
+            if item.on_create and not new and guid(value) != self._row[item.field]:
+                raise errors.business_rule("The sync mark of a row cannot be changed.")
             if item.computed:
                 self._computed[item.computed](value)
             else:
@@ -150,10 +153,6 @@ class _Assignment:
         stored = stored_value(field, item.name, value)
         if field.pair:
             self._set_id(item, field, stored)
-        elif self._page.route == "sync" and item.field == "Contact":
-            # Twinrow's page writes the name without validation, as the original's own synchronization does:
-            # otherwise each name would make a further contact.
-            self._row["Contact"] = stored
         else:
             if field.name == "Name" and self._page.table in _NAMED_TABLES and stored == "":
                 raise errors.business_rule('The blank "displayName" is not allowed.')
@@ -166,6 +165,13 @@ class _Assignment:
             raise errors.business_rule(f'The "{item.name}" does not match to a {related}.')
         if value != ZERO_GUID:
             self._check_pair(field.pair, field.relation, self._row[field.pair])
+
+    def _set_contact(self, value: Any) -> None:
+        """The name of the contact, without validation, as the original's own synchronization writes it.
+
+        Validated, each name would make a further contact.
+        """
+        self._row["Contact"] = stored_value(self._logic.field("Contact"), "contact", value)
 
     def _set_currency_code(self, value: Any) -> None:
         code = stored_value(self._logic.field("Currency Code"), "currencyCode", value)
