@@ -72,16 +72,17 @@ Filter = Comparison | TextMatch | And | Or | Not
 
 def filter_fields(condition: Filter | None) -> frozenset[str]:
     """Return the names of the fields that a filter looks at."""
-    return frozenset(leaf.field for leaf in _leaves(condition)) if condition is not None else frozenset()
+    return frozenset(leaf.field for leaf in filter_leaves(condition)) if condition is not None else frozenset()
 
 
-def _leaves(condition: Filter) -> Iterator[Comparison | TextMatch]:
+def filter_leaves(condition: Filter) -> Iterator[Comparison | TextMatch]:
+    """Yield the comparisons and text matches that a filter is made of, from left to right."""
     match condition:
         case And(parts) | Or(parts):
             for part in parts:
-                yield from _leaves(part)
+                yield from filter_leaves(part)
         case Not(part):
-            yield from _leaves(part)
+            yield from filter_leaves(part)
         case _:
             yield condition
 
@@ -308,7 +309,7 @@ _LIMITS = {FieldType.INTEGER: 2**63, FieldType.OPTION: 2**63, FieldType.DECIMAL:
 
 def check_filter(condition: Filter | None, table: Table) -> None:
     """Raise `UnknownField` or `FilterError` when a filter names a field or compares a type that the table does not have."""
-    for leaf in _leaves(condition) if condition is not None else ():
+    for leaf in filter_leaves(condition) if condition is not None else ():
         column = table.field(leaf.field)
         values = leaf.value if isinstance(leaf.value, tuple) else (leaf.value,)
         for value in values:

@@ -1,0 +1,59 @@
+"""What the systems cannot promise: writes without version checks, creates that cannot be told from their repetition."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from twinrow.actions.mapping_check.surroundings import Row, passes
+from twinrow.connectors.base import Capabilities, CreateKeys
+from twinrow.model.errors import MappingProblem
+from twinrow.model.mapping import DeletePropagation, TableMapping
+from twinrow.model.sides import Pass, Side
+
+CapabilitiesOf = Callable[[Side, str], Capabilities]
+
+_DELETES = {
+    DeletePropagation.NONE: (),
+    DeletePropagation.TO: (Pass.TO,),
+    DeletePropagation.FROM: (Pass.FROM,),
+    DeletePropagation.BOTH: tuple(Pass),
+}
+
+
+def check_limits(mapping: TableMapping, rows: Sequence[Row], capabilities: CapabilitiesOf) -> Iterator[MappingProblem]:
+    """Yield what the tables that a mapping writes cannot do, and what follows from it."""
+    for pass_ in mapping.direction.passes:
+        if any(pass_ in passes(mapping, row.mapping) for row in rows):
+            table = mapping.table(pass_.destination)
+            yield from _check_destination(mapping, pass_, capabilities(pass_.destination, table))
+    for pass_ in _DELETES[mapping.delete_propagation]:
+        if not capabilities(pass_.destination, mapping.table(pass_.destination)).can_delete:
+            yield MappingProblem(
+                f"Records of {mapping.table(pass_.destination)} cannot be deleted there.",
+                "Set delete_propagation to none, or to the other direction.",
+                mapping.name,
+                "delete_propagation",
+            )
+
+
+def _check_destination(mapping: TableMapping, pass_: Pass, can: Capabilities) -> Iterator[MappingProblem]:
+    table = mapping.table(pass_.destination)
+
+    def warning(message: str, remedy: str = "") -> MappingProblem:
+        return MappingProblem(message, remedy, mapping.name, f"{pass_.destination.value}_table", severity="warning")
+
+    if not can.can_update:
+        yield warning(f"Records of {table} cannot be changed: only new ones are carried.")
+    elif not can.version_checks:
+        yield warning(
+            f"{table} has no version checks: what someone changes there between reading and writing can be overwritten "
+            "unseen (promise 1)."
+        )
+    if not can.can_create:
+        if not mapping.only_coupled:
+            yield warning(f"Records of {table} cannot be made: uncoupled ones fail.", "Set only_coupled to true.")
+    elif can.create_keys is CreateKeys.NONE:
+        yield warning(
+            f"New records of {table} take neither a key nor a mark: where the answer to a create is lost, the record waits "
+            "until the system has ended the request, and what cannot be told apart waits for a person (promise 2)."
+        )
