@@ -161,7 +161,7 @@ class _Translator(FilterTranslator):
         if not self._nested and any(isinstance(argument, ast.Call) for argument in node.args):
             raise errors.not_implemented("Nested function calls are not supported on an OData filter.")
         function = FUNCTIONS.get(node.func.name)
-        subject = self._operand(node.args[0])
+        subject = self._operand(node.args[0]) if function is not None else None
         if function is None or not isinstance(subject, Column) or subject.edm != "Edm.String":
             raise errors.not_implemented(f"The function '{node.func.name}' is not supported.")
         if function != "substr":
@@ -192,7 +192,9 @@ class _Translator(FilterTranslator):
             return value.isoformat()
         if isinstance(value, bool):
             return int(value)
-        return float(value) if isinstance(value, Decimal) else value
+        # A number beyond 64 bits lies outside of everything that is stored, also as a float.
+        wide = isinstance(value, int) and abs(value) >= 2**63
+        return float(value) if wide or isinstance(value, Decimal) else value
 
     def _member(self, field: Field, value: str) -> str:
         member = enum_spellings(field.members).get(value)

@@ -22,6 +22,9 @@ from twinrow.sandbox.business_central.wire import BLANK_DATE, ZERO_GUID, upper, 
 _GUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 _DATE_FORMULA = re.compile(r"<?(?:[+-]?(?:C[DWMQY]|\d+[DWMQY]|[DWMQY]\d+|WD\d+))+>?")
 
+# What .NET's decimal can hold.
+LARGEST_DECIMAL = 2**96 - 1
+
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
 
 
@@ -101,7 +104,7 @@ def guid(value: Any) -> str:
 
 
 def _decimal(value: Any) -> str:
-    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+    if isinstance(value, bool) or not isinstance(value, int | Decimal) or abs(value) > LARGEST_DECIMAL:
         raise _unconvertible(value, "Edm.Decimal")
     return decimal_text(value)
 
