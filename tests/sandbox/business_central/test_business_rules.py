@@ -125,8 +125,9 @@ def test_id_and_code_of_a_currency_go_together(furnished: Site) -> None:
     ):
         refused = furnished.post("vendors", {"displayName": "x", **body})
         assert refused.message.startswith("The currency values do not match to a specific Currency.")
-    unknown = furnished.post("vendors", {"displayName": "x", "currencyCode": "XYZ"})
-    assert unknown.message.startswith('The "currencyCode" does not match to a Currency.')
+    for code in ("XYZ", "A CURRENCY WITH A LONG CODE"):
+        unknown = furnished.post("vendors", {"displayName": "x", "currencyCode": code})
+        assert unknown.message.startswith('The "currencyCode" does not match to a Currency.')
 
 
 def test_terms_are_named_by_id(furnished: Site) -> None:

@@ -85,7 +85,7 @@ page 50102 "TWR Contacts"
 
                     trigger OnValidate()
                     begin
-                        PutToPartner("Contact Business Relation Link To Table"::Customer, CustomerId);
+                        PutToPartner("Contact Business Relation Link To Table"::Customer, CustomerId, CustomerIdErr);
                     end;
                 }
                 field(vendorId; VendorId)
@@ -94,7 +94,7 @@ page 50102 "TWR Contacts"
 
                     trigger OnValidate()
                     begin
-                        PutToPartner("Contact Business Relation Link To Table"::Vendor, VendorId);
+                        PutToPartner("Contact Business Relation Link To Table"::Vendor, VendorId, VendorIdErr);
                     end;
                 }
                 field(contactBusinessRelation; Rec."Contact Business Relation")
@@ -160,9 +160,10 @@ page 50102 "TWR Contacts"
 
                     trigger OnValidate()
                     begin
+                        if LocalCurrency.Stored(CurrencyCodeText) <> '' then
+                            if not Currency.Get(LocalCurrency.Stored(CurrencyCodeText)) then
+                                Error(CurrencyCodeErr);
                         Rec.Validate("Currency Code", LocalCurrency.Stored(CurrencyCodeText));
-                        if (Rec."Currency Code" <> '') and not Currency.Get(Rec."Currency Code") then
-                            Error(CurrencyCodeErr);
                     end;
                 }
                 field(systemRowVersion; Rec.SystemRowVersion)
@@ -244,7 +245,7 @@ page 50102 "TWR Contacts"
         VendorId := ContactLinks.PartnerIdOf("Contact Business Relation Link To Table"::Vendor, Rec."Company No.");
     end;
 
-    local procedure PutToPartner(LinkToTable: Enum "Contact Business Relation Link To Table"; PartnerId: Guid)
+    local procedure PutToPartner(LinkToTable: Enum "Contact Business Relation Link To Table"; PartnerId: Guid; UnknownIdErr: Text)
     var
         CompanyContactNo: Code[20];
     begin
@@ -255,7 +256,7 @@ page 50102 "TWR Contacts"
         end else begin
             CompanyContactNo := ContactLinks.CompanyContactOf(LinkToTable, PartnerId);
             if CompanyContactNo = '' then
-                Error(PartnerIdErr, LinkToTable);
+                Error(UnknownIdErr);
         end;
         Rec.Validate("Company No.", CompanyContactNo);
     end;
@@ -273,5 +274,6 @@ page 50102 "TWR Contacts"
         NameNotProvidedErr: Label 'A "displayName" must be provided.', Comment = 'displayName is a property name.';
         BlankNameErr: Label 'The blank "displayName" is not allowed.', Comment = 'displayName is a property name.';
         CurrencyCodeErr: Label 'The "currencyCode" does not match to a Currency.', Comment = 'currencyCode is a property name.';
-        PartnerIdErr: Label 'The "%1Id" does not match to a %1 with a contact.', Comment = '%1 = Customer or Vendor';
+        CustomerIdErr: Label 'The "customerId" does not match to a Customer with a contact.', Comment = 'customerId is a property name.';
+        VendorIdErr: Label 'The "vendorId" does not match to a Vendor with a contact.', Comment = 'vendorId is a property name.';
 }

@@ -104,7 +104,9 @@ def guid(value: Any) -> str:
 
 
 def _decimal(value: Any) -> str:
-    if isinstance(value, bool) or not isinstance(value, int | Decimal) or abs(value) > LARGEST_DECIMAL:
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        raise _unconvertible(value, "Edm.Decimal")
+    if not -LARGEST_DECIMAL <= value <= LARGEST_DECIMAL:
         raise _unconvertible(value, "Edm.Decimal")
     return decimal_text(value)
 

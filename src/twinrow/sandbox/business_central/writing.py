@@ -174,7 +174,9 @@ class _Assignment:
         self._row["Contact"] = stored_value(self._logic.field("Contact"), "contact", value)
 
     def _set_currency_code(self, value: Any) -> None:
-        code = stored_value(self._logic.field("Currency Code"), "currencyCode", value)
+        field = self._logic.field("Currency Code")
+        # The page takes a text of any length, and of that as much as the field holds.
+        code = stored_value(field, "currencyCode", value[: field.length] if isinstance(value, str) else value)
         if code == self._company.local_currency:
             code = ""
         self._check_pair("Currency Code", "Currency", code)
