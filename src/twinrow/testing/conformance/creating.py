@@ -4,10 +4,13 @@
 
 from __future__ import annotations
 
+from uuid import uuid4
+
 import pytest
 
 from twinrow.batch.columns import ID, VERSION
 from twinrow.connectors.base import STATUS, CreateKeys, Status, WriteKind
+from twinrow.model.filters import Comparison
 from twinrow.testing.conformance.exchange import (
     Key,
     all_ids,
@@ -105,6 +108,27 @@ class Creating:
         (again,) = create(subject, [subject.values(2)], keys)
         exists = again[ID] in held(subject, [again[ID] or first[ID]])
         assert (again[STATUS] == Status.WRITTEN) == exists
+
+    def test_a_mark_finds_its_record(self, subject: Subject) -> None:
+        field = subject.capabilities.mark_field
+        if subject.capabilities.create_keys is not CreateKeys.MARK or field is None:
+            pytest.skip("the system knows no marks")
+        keys = new_keys(subject, 2)
+        answers = create(subject, [subject.values(number) for number in range(2)], keys)
+        condition = Comparison(field, "in", (keys[1].mark, str(uuid4())))
+        found = subject.connector.select(subject.table, (field,), condition).to_dicts()
+        assert [(row[ID], row[field]) for row in found] == [(answers[1][ID], keys[1].mark)]
+
+    def test_the_time_of_creation_is_the_systems_own(self, subject: Subject) -> None:
+        field = subject.capabilities.created_at
+        if field is None:
+            pytest.skip("the table does not tell when a record was made")
+        before = subject.connector.now().replace(microsecond=0)
+        answer = create_one(subject, subject.values(1))
+        created = subject.connector.fetch(subject.table, (field,), [answer[ID]])[field][0]
+        assert before <= created <= subject.connector.now()
+        found = subject.connector.select(subject.table, (), Comparison(field, "ge", before))[ID].to_list()
+        assert answer[ID] in found
 
     def test_fields_that_are_not_sent_are_left_to_the_system(self, subject: Subject) -> None:
         full, partial = subject.values(1), subject.values(2)

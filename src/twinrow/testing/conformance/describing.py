@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from twinrow.batch.columns import ID, frame_schema
-from twinrow.connectors.base import MARK, ChangeRequest, FeedKind, WriteKind, WriteRequest
+from twinrow.connectors.base import MARK, ChangeRequest, CreateKeys, FeedKind, WriteKind, WriteRequest
 from twinrow.model.errors import UnknownField, UnknownTable
 from twinrow.testing.conformance.exchange import all_ids
 from twinrow.testing.conformance.subject import Subject
@@ -34,6 +34,7 @@ class Describing:
         assert can.batch_rows >= 1
         assert can.overlap >= timedelta()
         assert can.created_at is None or can.created_at in subject.description.fields
+        assert can.create_keys is not CreateKeys.MARK or can.mark_field in subject.description.fields
         assert not (can.deletes_in_feed and can.feed is FeedKind.WHOLE), "who reads everything is told of no deletes"
         assert all(sentence.strip() for sentence in can.limits)
 

@@ -58,12 +58,12 @@ def create(
     rows: Sequence[Mapping[str, Any]],
     keys: Sequence[Key] | None = None,
     *,
-    by: Connector | None = None,
+    returning: tuple[str, ...] | None = None,
 ) -> list[Row]:
     """Create records; return the answers. Without `keys`, new ones are taken."""
     keys = keys if keys is not None else new_keys(subject, len(rows))
     columns: dict[str, list[Any]] = {ID: [key.id for key in keys], MARK: [key.mark for key in keys]}
-    return write(subject, WriteKind.CREATE, columns, rows, by=by)
+    return write(subject, WriteKind.CREATE, columns, rows, returning=returning)
 
 
 def create_one(subject: Subject, values: Mapping[str, Any]) -> Row:
@@ -74,14 +74,17 @@ def create_one(subject: Subject, values: Mapping[str, Any]) -> Row:
 
 
 def update(
-    subject: Subject, changes: Sequence[tuple[str, str | None, Mapping[str, Any]]], *, by: Connector | None = None
+    subject: Subject,
+    changes: Sequence[tuple[str, str | None, Mapping[str, Any]]],
+    *,
+    returning: tuple[str, ...] | None = None,
 ) -> list[Row]:
     """Update records given as (id, version, values); return the answers."""
     columns: dict[str, list[str | None]] = {
         ID: [id for id, _, _ in changes],
         VERSION: [version for _, version, _ in changes],
     }
-    return write(subject, WriteKind.UPDATE, columns, [values for _, _, values in changes], by=by)
+    return write(subject, WriteKind.UPDATE, columns, [values for _, _, values in changes], returning=returning)
 
 
 def delete(subject: Subject, records: Sequence[tuple[str, str | None]]) -> list[Row]:
@@ -96,7 +99,7 @@ def write(
     columns: Mapping[str, Sequence[str | None]],
     rows: Sequence[Mapping[str, Any]],
     *,
-    by: Connector | None = None,
+    returning: tuple[str, ...] | None = None,
 ) -> list[Row]:
     """Carry a write out and hold its answer to the form that every answer has."""
     table = subject.description
@@ -107,9 +110,9 @@ def write(
         data[name] = pl.Series(name, [row.get(name) for row in rows], dtype=types[name])
         if not all(name in row for row in rows):
             data[sent(name)] = pl.Series(sent(name), [name in row for row in rows])
-    request = WriteRequest(subject.table, kind, pl.DataFrame(data), fields)
-    answer = (by or subject.connector).write(request)
-    assert dict(answer.schema) == result_schema(table, fields)
+    request = WriteRequest(subject.table, kind, pl.DataFrame(data), fields, returning)
+    answer = subject.connector.write(request)
+    assert dict(answer.schema) == result_schema(table, request.answered)
     assert answer.height == len(rows), "one answer for each record"
     return answer.to_dicts()
 

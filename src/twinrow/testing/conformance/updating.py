@@ -71,6 +71,22 @@ class Updating:
             assert holds(answer, {name: expected[name] for name in (subject.text, subject.other)})
             assert answer[VERSION] == stored[was[ID]][VERSION]
 
+    def test_an_answer_holds_the_fields_that_were_asked_for(self, subject: Subject) -> None:
+        records = create(subject, [subject.values(number) for number in range(2)], returning=(subject.other,))
+        assert [row[subject.other] for row in records] == [subject.values(number)[subject.other] for number in range(2)]
+        changes: list[Row] = [{subject.text: "new"}, {subject.other: subject.values(9)[subject.other]}]
+        for returning in (subject.names, (), (subject.other,)):
+            tokens = [(row[ID], _token(subject, row)) for row in records]
+            requests = [(id, token, values) for (id, token), values in zip(tokens, changes, strict=True)]
+            records = update(subject, requests, returning=returning)
+            stored = held(subject, [row[ID] for row in records])
+            for number, (row, values) in enumerate(zip(records, changes, strict=True)):
+                expected = {
+                    name: value for name, value in (subject.values(number) | values).items() if name in returning
+                }
+                assert holds(row, expected)
+                assert row[VERSION] == stored[row[ID]][VERSION]
+
     def test_a_record_that_does_not_exist_is_missing(self, subject: Subject) -> None:
         was = create_one(subject, subject.values(1))
         gone = create_one(subject, subject.values(2))
