@@ -5,10 +5,12 @@ for what can only be read, `>table` for what a reference points to.
 """
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from twinrow.actions.mapping_check import check_mappings
+from twinrow.actions.mapping_files import read_mapping_file
 from twinrow.connectors.base import Capabilities, CreateKeys, FeedKind
 from twinrow.model.errors import MappingProblem, UnknownTable
 from twinrow.model.mapping import TableMapping
@@ -16,6 +18,9 @@ from twinrow.model.sides import Side
 from twinrow.model.tables import Field, FieldType, Option, Table
 from twinrow.standard.custom_page import CUSTOM_PAGE
 from twinrow.standard.files import standard_mappings
+from twinrow.standard.rules import RULES
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
 
 LOCAL = {
     "customers": """id:guid- number:code20 displayName:text100 type:enum addressLine1:text100 addressLine2:text50
@@ -121,6 +126,21 @@ def test_the_extra_rows_fit_when_they_are_enabled() -> None:
         lambda side, name: table(side, name, extension=True),
         rules={},
         variables={"company_id": "6f9619ff-8b86-d011-b42d-00c04fc964ff"},
+    )
+    assert [problem.mapping for problem in problems] == ["CURRENCY"]
+
+
+def test_the_customised_example_fits_in_place_of_the_standard_mapping() -> None:
+    example = read_mapping_file(EXAMPLES / "business-central-dataverse.yaml").content
+    (customised,) = (mapping.in_circumstances("person", None) for mapping in example.mappings)
+    assert customised is not None
+    replaced = [customised if mapping.name == customised.name else mapping for mapping in mappings("person")]
+    problems = check_mappings(
+        replaced,
+        lambda side, name: table(side, name, extension=True),
+        rules={rule.code: rule for rule in example.transformation_rules},
+        variables={"company_id": "6f9619ff-8b86-d011-b42d-00c04fc964ff"},
+        table_rules=[*RULES, "team_membership"],
     )
     assert [problem.mapping for problem in problems] == ["CURRENCY"]
 
