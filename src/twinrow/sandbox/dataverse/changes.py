@@ -88,7 +88,8 @@ class ChangeReader:
             raise errors.bad_query("The delta token is malformed.")
         given = datetime.strptime(match[2], _TIME).replace(tzinfo=UTC)
         (days,) = self._environment.storage.execute("SELECT expirechangetrackingindays FROM organization").fetchone()
-        if self._environment.clock.now() - given > timedelta(days=days):
+        # A token tells its time in whole seconds.
+        if self._environment.clock.now().replace(microsecond=0) - given > timedelta(days=days):
             raise DataverseError(
                 400,
                 "0x80044352",

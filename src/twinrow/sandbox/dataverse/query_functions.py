@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 Window = tuple[datetime | None, datetime | None]
 
 _DAY = timedelta(days=1)
+_SECOND = timedelta(seconds=1)
 
 
 def condition_of(
@@ -107,7 +108,8 @@ def _hierarchy(up: bool, itself: bool) -> Callable[[Environment, DataverseFilter
     def condition(environment: Environment, translator: DataverseFilter, arguments: dict[str, Any]) -> Fragment:
         column = _column(translator, arguments)
         table = next((t for t in environment.catalog.tables.values() if t.id == column.name), None)
-        parent = next((r.column for r in table.many_to_one if r.target == table.name), None) if table else None
+        own = [r.column for r in table.many_to_one if r.target == table.name] if table else []
+        parent = next((name for name in own if name.startswith("parent")), None)
         if table is None or parent is None:
             raise errors.bad_query(f"'{column.name}' is not the key of a table with a hierarchy.")
         step = (
@@ -166,7 +168,8 @@ def _window(environment: Environment, name: str, arguments: dict[str, Any]) -> W
         if name[5:] not in _UNITS:
             return None
         other = _moved(now, name[5:], -count if name.startswith("Last") else count)
-        return (other, now) if name.startswith("Last") else (now, other)
+        # Stored times are whole seconds, so that of now belongs to the past.
+        return (other, now + _SECOND) if name.startswith("Last") else (now, other)
     return _calendar_window(name, today)
 
 

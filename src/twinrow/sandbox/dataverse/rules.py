@@ -68,7 +68,7 @@ def settle(writing: Writing) -> None:
 def _make_defaults(table: Table) -> Row:
     defaults: Row = {}
     for column in table.properties.values():
-        required = column.required == "SystemRequired"
+        required = column.required == "SystemRequired" and column.writable(creating=True)
         if column.default is not None:
             defaults[column.name] = column.default
         elif column.type == "Boolean":
@@ -144,7 +144,7 @@ def _owner(writing: Writing) -> None:
         ("owningteam", owner if kind == "team" else None),
         ("owningbusinessunit", unit),
     ):
-        if name in writing.table.properties:
+        if name in writing.table.columns:
             writing.set(name, value)
 
 
