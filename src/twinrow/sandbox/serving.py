@@ -60,7 +60,8 @@ class Application:
         request = await _read(scope, receive)
         if request is None:
             return
-        if request.path.startswith(PREFIX):
+        # A tenant may well be called `sandbox`, too.
+        if request.path.startswith(PREFIX) and not self._sign_in.serves(request.path):
             # Clients may have grown impatient before; what is asked now is answered for now.
             answer: Answer | None = self.control.answer(request)
             self._carry_out_late()

@@ -23,6 +23,8 @@ from twinrow.sandbox.http import Answer, Request, decode_query, json_answer
 
 LIFETIME_SECONDS = 3599
 _REMEMBERED_TOKENS = 1000
+_DISCOVERY_PATH = "v2.0/.well-known/openid-configuration"
+_TOKEN_PATH = "oauth2/v2.0/token"  # noqa: S105 -- a path
 _TOKEN_HEADER = b'{"alg":"HS256","typ":"JWT"}'
 
 
@@ -60,14 +62,17 @@ class SignIn:
         self._key = key
         self._seen: dict[str, tuple[Caller, float]] = {}
 
+    def serves(self, path: str) -> bool:
+        """Whether the path is one of signing in: `/{tenant}/...`, the tenant having any name."""
+        return path.strip("/").partition("/")[2] in (_DISCOVERY_PATH, _TOKEN_PATH)
+
     def answer(self, request: Request) -> Answer | None:
         """Carry out a discovery or token request; None when the path is neither."""
-        segments = request.path.strip("/").split("/")
-        match segments[1:]:
-            case ["v2.0", ".well-known", "openid-configuration"] if request.method == "GET":
-                return json_answer(200, self._discovery(request.root, segments[0]))
-            case ["oauth2", "v2.0", "token"] if request.method == "POST":
-                return self._token(request, segments[0])
+        tenant, _, rest = request.path.strip("/").partition("/")
+        if rest == _DISCOVERY_PATH and request.method == "GET":
+            return json_answer(200, self._discovery(request.root, tenant))
+        if rest == _TOKEN_PATH and request.method == "POST":
+            return self._token(request, tenant)
         return None
 
     def caller(self, request: Request) -> Caller | None:

@@ -1,4 +1,4 @@
-"""Actions on choices: options inserted, renamed, removed, put in order; and publishing.
+"""Actions on metadata: options inserted, renamed, removed, put in order; tables made; publishing.
 
 The *target* of an action is a choice column of one table, or a shared choice. A new option without a number gets the
 first free one of its publisher's range.
@@ -14,6 +14,7 @@ from typing import Any
 from twinrow.sandbox.dataverse import answers, errors
 from twinrow.sandbox.dataverse.environment import Call, Environment
 from twinrow.sandbox.dataverse.labels import label_text, label_texts
+from twinrow.sandbox.dataverse.metadata_changes import create_table
 from twinrow.sandbox.dataverse.schema import Column, Option, OptionSet
 from twinrow.sandbox.dataverse.setting_up import write_string_map
 from twinrow.sandbox.http import Answer
@@ -50,7 +51,7 @@ class _Target:
 
 
 def call_metadata_action(environment: Environment, call: Call, name: str, body: Any) -> Answer | None:
-    """The answer of an action on choices; None when there is none of this name."""
+    """The answer of an action on metadata; None when there is none of this name."""
     action = _ACTIONS.get(name)
     if action is None:
         return None
@@ -164,6 +165,15 @@ def _publish_all(environment: Environment, call: Call, _name: str, _body: dict[s
     return answers.no_content()
 
 
+def _create_entities(environment: Environment, call: Call, _name: str, body: dict[str, Any]) -> Answer:
+    entities = body.get("Entities")
+    if not isinstance(entities, list) or not entities:
+        raise errors.bad_argument("The parameter 'Entities' must hold at least one table.")
+    for entity in entities:
+        create_table(environment, call, entity)
+    return answers.no_content()
+
+
 def _prefix(environment: Environment, solution: Any) -> int:
     """The range of the publisher of the solution; without one, that of the default publisher."""
     row = environment.storage.execute(
@@ -186,4 +196,5 @@ _ACTIONS: dict[str, Callable[[Environment, Call, str, dict[str, Any]], Answer]] 
     "OrderOption": _order,
     "PublishXml": _publish,
     "PublishAllXml": _publish_all,
+    "CreateEntities": _create_entities,
 }

@@ -201,7 +201,9 @@ def _plural(name: str) -> str:
 
 def _column(environment: Environment, table: str, body: Any) -> Column:
     schema = _schema_name(body)
-    kind = str(body.get("@odata.type", "")).rpartition(".")[2].removesuffix("AttributeMetadata")
+    kind = str(body.get("@odata.type", "")).rpartition(".")[2]
+    # The action that makes whole tables writes `ComplexStringAttributeMetadata` for the same.
+    kind = kind.removeprefix("Complex").removesuffix("AttributeMetadata")
     column = Column(
         name=schema.lower(),
         type=kind,
