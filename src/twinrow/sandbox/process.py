@@ -58,6 +58,11 @@ class SandboxProcess:
         return msgspec.json.decode(answer)
 
     @property
+    def pid(self) -> int:
+        """The id of the process."""
+        return self._process.pid
+
+    @property
     def alive(self) -> bool:
         """Whether the process is running."""
         return self._process.poll() is None
@@ -77,9 +82,7 @@ class SandboxProcess:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
-        for stream in (self._process.stdin, self._process.stdout):
-            if stream is not None and not stream.closed:
-                stream.close()
+        _close_pipes(self._process)
 
     def __enter__(self) -> Self:
         return self
@@ -116,9 +119,16 @@ def start(
     told = _first_line(process.stdout)
     if not told:
         process.kill()
+        _close_pipes(process)
         process.wait(timeout=30)
         raise RuntimeError(f"The {kind} sandbox did not come up (exit code {process.returncode}).")
     return SandboxProcess(process, told["url"], Path(told["ca_file"]))
+
+
+def _close_pipes(process: subprocess.Popen[bytes]) -> None:
+    for stream in (process.stdin, process.stdout):
+        if stream is not None and not stream.closed:
+            stream.close()
 
 
 _QUIET = {"PYTHONUNBUFFERED": "1"}

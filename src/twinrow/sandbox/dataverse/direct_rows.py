@@ -7,6 +7,7 @@ Values are those of JSON (money and decimals as numbers, Booleans as such); a po
 from __future__ import annotations
 
 import uuid
+from decimal import Decimal
 from typing import Any
 
 from twinrow.sandbox.dataverse.catalog import Table
@@ -67,7 +68,7 @@ def _stored(table: Table, row: dict[str, Any]) -> dict[str, Any]:
         else:
             store = storer(table.data, column, table.options.get(name, []), empty_text_is_null=False)
             try:
-                values[name] = store(value)
+                values[name] = store(Decimal(str(value)) if isinstance(value, float) else value)
             except DataverseError as error:
                 raise ValueError(str(error)) from None
     return values

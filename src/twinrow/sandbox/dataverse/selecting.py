@@ -90,11 +90,10 @@ class Plan:
         row = {}
         for cell in self.cells:
             value = raw[cell.place]
-            if value is None:
-                if not cell.optional:
-                    row[cell.name] = None
-            else:
-                row[cell.name] = value if cell.convert is None else cell.convert(value)
+            if value is not None and cell.convert is not None:
+                value = cell.convert(value)
+            if value is not None or not cell.optional:
+                row[cell.name] = value
         return row
 
 
