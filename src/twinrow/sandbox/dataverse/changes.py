@@ -16,7 +16,14 @@ from twinrow.sandbox.dataverse import errors
 from twinrow.sandbox.dataverse.catalog import Table
 from twinrow.sandbox.dataverse.environment import Call, Environment
 from twinrow.sandbox.dataverse.errors import DataverseError
-from twinrow.sandbox.dataverse.paging import Cookie, read_cookie, with_option, without_option, write_cookie
+from twinrow.sandbox.dataverse.paging import (
+    Cookie,
+    lower_escapes,
+    read_cookie,
+    with_option,
+    without_option,
+    write_cookie,
+)
 from twinrow.sandbox.dataverse.preferences import Preferences
 from twinrow.sandbox.dataverse.queries import LARGEST_PAGE
 from twinrow.sandbox.dataverse.questions import selected_names
@@ -24,7 +31,6 @@ from twinrow.sandbox.dataverse.selecting import ALIAS, Plan, context, plan_for
 
 _TOKEN = re.compile(r"(\d+)!(\d\d/\d\d/\d{4} \d\d:\d\d:\d\d)")
 _TIME = "%m/%d/%Y %H:%M:%S"
-_HEX = re.compile(r"%[0-9A-F]{2}")
 _REFUSED = ("$filter", "$orderby", "$expand", "$top")
 
 
@@ -162,6 +168,6 @@ class ChangeReader:
 
     def _delta_link(self, this_round: _Round, query: str) -> str:
         time = self._environment.clock.now().strftime(_TIME)
-        token = _HEX.sub(lambda m: m[0].lower(), quote(f"{this_round.until}!{time}", safe=""))
+        token = lower_escapes(quote(f"{this_round.until}!{time}", safe=""))
         kept = without_option(query, "$skiptoken", "$deltatoken", "$count")
         return f"{self._call.url(self._table.set)}?{kept}{'&' if kept else ''}$deltatoken={token}"

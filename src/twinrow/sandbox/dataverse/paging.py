@@ -18,6 +18,7 @@ from twinrow.sandbox.dataverse import errors
 from twinrow.sandbox.odata.filter_sql import Fragment, joined
 
 _OUTER = re.compile(r'<cookie pagenumber="(\d+)" pagingcookie="([^"]*)"')
+_ESCAPE = re.compile(r"%[0-9A-F]{2}")
 _INNER = re.compile(r'<sandbox state="([^"]*)"')
 
 
@@ -54,16 +55,21 @@ def write_cookie(cookie: Cookie, key_name: str, first: str, last: str) -> str:
         f'<cookie page="{cookie.page - 1}"><{key_name} last="{{{last.upper()}}}" first="{{{first.upper()}}}" />'
         f'<sandbox state="{state}" /></cookie>'
     )
-    encoded = quote(quote(inner, safe=""), safe="")
+    encoded = lower_escapes(quote(inner, safe=""))
     tracking = "True" if cookie.tracking is not None else "False"
     outer = f'<cookie pagenumber="{cookie.page}" pagingcookie="{encoded}" istracking="{tracking}" />'
     return quote(outer, safe="=/")
 
 
+def lower_escapes(text: str) -> str:
+    """A percent-encoded text with its escapes in lower case, as the service writes them."""
+    return _ESCAPE.sub(lambda match: match[0].lower(), text)
+
+
 def read_cookie(token: str) -> Cookie:
     """A decoded `$skiptoken`. Raises DataverseError for what is none of ours."""
     outer = _OUTER.search(token)
-    inner = _INNER.search(unquote(unquote(outer[2]))) if outer else None
+    inner = _INNER.search(unquote(outer[2])) if outer else None
     if outer is None or inner is None:
         raise errors.bad_query("Malformed XML in the Paging Cookie.")
     values, tracking = msgspec.json.decode(unescape(inner[1]), type=tuple[tuple[Any, ...], int | None])
