@@ -154,7 +154,7 @@ class SandboxServer:
 
     def __init__(self, application: Application, authority: Authority, port: int = 0) -> None:
         self.application = application
-        self._socket = socket.create_server(("127.0.0.1", port), backlog=512)
+        self._socket = _listening_socket(port)
         self.url = f"https://localhost:{self._socket.getsockname()[1]}"
         config = uvicorn.Config(
             application,
@@ -194,6 +194,16 @@ class SandboxServer:
         """End serving; open connections are closed."""
         self._server.force_exit = True
         self._server.should_exit = True
+
+
+def _listening_socket(port: int) -> socket.socket:
+    # Only where the protocol is named does asyncio switch Nagle's algorithm off; with it, an answer's body would wait
+    # for the client to acknowledge its head, 40 milliseconds and more.
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening.bind(("127.0.0.1", port))
+    listening.listen(512)
+    return listening
 
 
 async def _read(scope: Scope, receive: Receive) -> Request | None:

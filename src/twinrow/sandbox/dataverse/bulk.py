@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
+import uuid
 from typing import Any
 
 from twinrow.sandbox.dataverse import errors
 from twinrow.sandbox.dataverse.catalog import Table
 from twinrow.sandbox.dataverse.environment import Call, Environment
 from twinrow.sandbox.dataverse.references import find_by_key, parse
-from twinrow.sandbox.dataverse.schema import metadata_id
 from twinrow.sandbox.dataverse.values import guid
 from twinrow.sandbox.dataverse.writing import create, delete, require, update
 
@@ -84,7 +84,7 @@ def bulk_delete(environment: Environment, call: Call, body: Any) -> str:
                     environment.storage.undo()
                 else:
                     environment.storage.release()
-    return metadata_id("job", str(environment.storage.next_version()))
+    return str(uuid.uuid4())
 
 
 def _targets(table: Table, body: Any) -> list[dict[str, Any]]:

@@ -31,7 +31,7 @@ def _lines(environment: Environment) -> Iterator[str]:
     yield '        <Property Name="ownerid" Type="Edm.Guid" />'
     yield "      </EntityType>"
     for table in tables:
-        yield from _type_lines(table)
+        yield from _type_lines(environment, table)
     yield '      <EntityContainer Name="System">'
     for table in tables:
         yield from _set_lines(environment, table)
@@ -41,7 +41,7 @@ def _lines(environment: Environment) -> Iterator[str]:
     yield "</edmx:Edmx>"
 
 
-def _type_lines(table: Table) -> Iterator[str]:
+def _type_lines(environment: Environment, table: Table) -> Iterator[str]:
     base = "principal" if table.is_principal else "crmbaseentity"
     yield f'      <EntityType Name="{table.name}" BaseType="mscrm.{base}">'
     if not table.is_principal:
@@ -54,7 +54,7 @@ def _type_lines(table: Table) -> Iterator[str]:
         target = navigation.targets[0] if len(navigation.targets) == 1 else "principal"
         yield f'        <NavigationProperty Name="{navigation.name}" Type="mscrm.{target}" Nullable="false">'
         source = navigation.column.property_name
-        yield f'          <ReferentialConstraint Property="{source}" ReferencedProperty="{_key(target)}" />'
+        yield f'          <ReferentialConstraint Property="{source}" ReferencedProperty="{_key(environment, target)}" />'
         yield "        </NavigationProperty>"
     for name, relationship in table.collections.items():
         target = relationship.other(table.name) if isinstance(relationship, ManyToMany) else relationship.table
@@ -75,7 +75,6 @@ def _set_lines(environment: Environment, table: Table) -> Iterator[str]:
     yield "        </EntitySet>"
 
 
-def _key(table: str) -> str:
-    return (
-        "ownerid" if table in ("principal", "systemuser", "team") else f"{table}id" if table != "task" else "activityid"
-    )
+def _key(environment: Environment, name: str) -> str:
+    table = environment.catalog.tables.get(name)
+    return "ownerid" if table is None or table.is_principal else table.id

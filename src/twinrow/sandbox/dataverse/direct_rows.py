@@ -22,14 +22,17 @@ from twinrow.sandbox.dataverse.values import storer, wire
 def table_rows(environment: Environment, name: str) -> list[dict[str, Any]]:
     """All rows of a table, in the order of their ids; of an intersect table, all pairs. Raises LookupError."""
     table = environment.catalog.tables.get(name)
-    if table is None:
-        return _pairs(environment, name)
+    return _pairs(environment, name) if table is None else _read(environment, table, "1", ())
+
+
+def _read(environment: Environment, table: Table, condition: str, values: tuple[str, ...]) -> list[dict[str, Any]]:
     columns = list(table.properties.values())
     names = [column.name for column in columns] + [type_column(column) for column in columns if column.polymorphic]
     listed = ", ".join(f'"{column}"' for column in names)
     conversions = {column.name: wire(column) for column in columns}
     rows = []
-    for raw in environment.storage.execute(f'SELECT {listed} FROM "{name}" ORDER BY "{table.id}"'):  # noqa: S608
+    sql = f'SELECT {listed} FROM "{table.name}" WHERE {condition} ORDER BY "{table.id}"'  # noqa: S608
+    for raw in environment.storage.execute(sql, values):
         row = dict(zip(names, raw, strict=True))
         for column, convert in conversions.items():
             if convert is not None and row[column] is not None:
@@ -51,7 +54,7 @@ def write_row(environment: Environment, name: str, row: dict[str, Any]) -> dict[
     else:
         environment.storage.insert(table, {table.id: key, **_new(environment, table), **values})
         environment.storage.forget_deletion(table, key)
-    return next(found for found in table_rows(environment, name) if found[table.id] == key)
+    return _read(environment, table, f'"{table.id}" = ?', (key,))[0]
 
 
 def _stored(table: Table, row: dict[str, Any]) -> dict[str, Any]:

@@ -91,6 +91,7 @@ class Environment:
         """Read everything held in memory from the database."""
         self.catalog.load()
         self.storage.open()
+        self._seen_switches = ()
         self.forget()
         self.read_subscriptions()
 

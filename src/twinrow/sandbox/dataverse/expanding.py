@@ -97,8 +97,8 @@ class Expander:
         related: dict[str, dict[str, Any]] = {}
         for target in navigation.targets:
             wanted = {raw[place] for raw in raws if kinds is None or raw[kinds] == target}
-            table = self._environment.catalog.tables[target]
-            related |= self._read_by_id(table, expansion, wanted - {None})
+            if wanted - {None}:
+                related |= self._read_by_id(self._environment.catalog.tables[target], expansion, wanted - {None})
         for row, raw in zip(rows, raws, strict=True):
             row[expansion.name] = related.get(raw[place]) if kinds is None or raw[kinds] in navigation.targets else None
 

@@ -86,7 +86,14 @@ def after(terms: list[SortTerm], values: tuple[Any, ...]) -> Fragment:
             pieces = [*equal, beyond]
             alternatives.append(Fragment(" AND ".join(p.sql for p in pieces), joined(p.values for p in pieces)))
         equal.append(Fragment(f"{term.sql} IS ?{term.collation}", (value,)))
-    return Fragment("(" + " OR ".join(f"({a.sql})" for a in alternatives) + ")", joined(a.values for a in alternatives))
+    behind = Fragment(
+        "(" + " OR ".join(f"({a.sql})" for a in alternatives) + ")", joined(a.values for a in alternatives)
+    )
+    first, value = terms[0], values[0]
+    if len(terms) == 1 or value is None or first.descending:
+        return behind
+    # Said once more in a form that lets SQLite begin there in an index.
+    return Fragment(f"{first.sql} >= ?{first.collation} AND {behind.sql}", (value, *behind.values))
 
 
 def _beyond(term: SortTerm, value: Any) -> Fragment | None:

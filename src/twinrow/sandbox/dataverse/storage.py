@@ -86,7 +86,7 @@ class Storage:
                 execute(f'ALTER TABLE "{table.name}" ADD COLUMN "{name}" {wanted[name]}')
         for name in ("versionnumber", "modifiedon"):
             if name in wanted:
-                self._index(table.name, name, f'"{name}"')
+                self._index(table.name, name, f'"{name}", "{table.id}"')
         for relationship in table.many_to_one:
             if relationship.target not in _UNINDEXED_TARGETS:
                 column = relationship.column

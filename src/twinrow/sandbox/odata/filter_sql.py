@@ -8,6 +8,7 @@ columns there are, how literals become stored values, and how text is compared.
 from __future__ import annotations
 
 import itertools
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -40,6 +41,7 @@ _OPERATOR_KINDS: dict[Operator, str] = {
     "gt": "GreaterThan",
     "ge": "GreaterThanOrEqual",
 }
+_EQUALITY = re.compile(r"([\w.\"]+) = \?( COLLATE \w+)?")
 _TEXT_FUNCTIONS: dict[str, TextMatch] = {
     "contains": "contains",
     "startswith": "startswith",
@@ -145,6 +147,8 @@ class FilterTranslator(ABC):
             present = present.left
         links.append(present)
         fragments = [self.condition(link) for link in reversed(links)]
+        if kind is ast.Or and (listed := _as_list(fragments)) is not None:
+            return listed
         word = " AND " if kind is ast.And else " OR "
         return Fragment(
             "(" + word.join(fragment.sql for fragment in fragments) + ")", joined(f.values for f in fragments)
@@ -262,6 +266,15 @@ def literal_value(node: Node) -> LiteralValue:
 
 def _full_name(identifier: ast.Identifier) -> str:
     return ".".join((*identifier.namespace, identifier.name))
+
+
+def _as_list(fragments: list[Fragment]) -> Fragment | None:
+    """`x = ? OR x = ? ...` as a list, for which SQLite looks into an index; None when it is something else."""
+    match = _EQUALITY.fullmatch(fragments[0].sql)
+    if match is None or any(fragment.sql != fragments[0].sql for fragment in fragments):
+        return None
+    marks = ", ".join("?" * len(fragments))
+    return Fragment(f"{match[1]}{match[2] or ''} IN ({marks})", joined(f.values for f in fragments))
 
 
 def joined(values: Iterable[tuple[Any, ...]]) -> tuple[Any, ...]:
