@@ -17,7 +17,7 @@ from datetime import datetime
 import polars as pl
 from sqlalchemy import Connection
 
-from twinrow.batch.canonical import canonical
+from twinrow.batch.canonical import NULL, canonical
 from twinrow.batch.columns import DELETED, ID, MODIFIED_AT, MODIFIED_BY, VERSION, column_type
 from twinrow.connectors.base import Status
 from twinrow.engine import columns as c
@@ -127,7 +127,7 @@ def _final(context: PassContext, frame: pl.DataFrame) -> pl.DataFrame:
         .then(pl.lit(Recovery.DATA.value))
         .alias("recovery"),
     )
-    coupled = pl.col(c.COUPLING).is_not_null() | pl.col(c.DESTINATION_ID).is_not_null()
+    coupled = pl.col(c.COUPLING).is_not_null() | pl.col(c.DESTINATION_ID).is_not_null() | written()
     good = (pl.col(c.OUTCOME) != Outcome.FAILED.value) | (
         (pl.col(c.DECISION) == int(Decision.CONFLICT)) & (pl.col(c.WRITE).is_null() | written())
     )
@@ -183,6 +183,9 @@ def _skips(context: PassContext) -> pl.Expr:
 
 # Couplings and bases.
 
+_BLANKS = [NULL, "", "0", "false"]
+"""Canonical texts that say that nobody has filled a field."""
+
 
 def _actual(context: PassContext, plan: FieldPlan) -> pl.Expr:
     """Return the destination's value as it is now, as far as it is known."""
@@ -212,7 +215,9 @@ def _new_destination(context: PassContext, plan: FieldPlan) -> pl.Expr:
             return canonical(pl.lit(plan.mapping.constant).cast(column_type(field_)), field_)
         return before
     if not plan.carried_in(context.pass_):
-        return before
+        # What a new record's system filled in by itself is a change of that side and travels back; a blank is none.
+        blank = pl.col("made") & pl.col(c.returned(i)).is_in(_BLANKS)
+        return pl.when(blank).then(pl.col(c.returned(i))).otherwise(before)
     actual = _actual(context, plan)
     found = pl.when(c.FETCHED).then(pl.col(c.found(i))).otherwise(before)
     sent = (pl.col(c.send(i)) & written()) | pl.col("made")
