@@ -29,6 +29,15 @@ def test_keys_are_listed_and_removed(keyed: DirectApi) -> None:
     assert keyed.get("accounts(accountnumber='1')").status == 400
 
 
+def test_keys_are_made_as_set_up_without_a_caller(api: DirectApi) -> None:
+    row = {"table": "contact", "name": "new_mail", "columns": ["emailaddress1"]}
+    assert api.service.write_row("entitykey", row) == row
+    assert api.service.table_rows("entitykey") == [row]
+    assert api.patch("contacts(emailaddress1='a@b.example')", {"lastname": "x"}).status == 204
+    with pytest.raises(ValueError, match="cannot be part of a key"):
+        api.service.write_row("entitykey", {**row, "name": "new_other", "columns": ["nothing"]})
+
+
 def test_rows_are_found_by_key_without_regard_to_case(keyed: DirectApi) -> None:
     key = keyed.make("accounts", name="Ä", accountnumber="c-1", address1_city="Bern")
     assert keyed.row("accounts(accountnumber='C-1')?$select=name")["accountid"] == key

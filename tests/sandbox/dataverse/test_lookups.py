@@ -198,6 +198,7 @@ def test_memberships_are_links_between_two_tables(api: DirectApi) -> None:
     team, me = api.make("teams", name="t"), api.row("WhoAmI")["UserId"]
     path = f"teams({team})/teammembership_association"
     assert api.post(f"{path}/$ref", {"@odata.id": f"/systemusers({me})"}).status == 204
+    assert api.post(f"{path}/$ref", {"@odata.id": f"/systemusers({me})"}).error == (412, "0x80040237")
     assert [row["systemuserid"] for row in api.get(path).rows] == [me]
     found = api.row(f"systemusers({me})?$select=fullname&$expand=teammembership_association($select=name)")
     assert [row["name"] for row in found["teammembership_association"]] == ["t"]

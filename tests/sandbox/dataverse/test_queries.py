@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import random
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
 
 import pytest
-from tests.sandbox.dataverse.api import DirectApi
+from tests.sandbox.dataverse.api import DirectApi, decimal
 
 
 @pytest.fixture
@@ -174,6 +175,28 @@ def test_pages_hold_every_row_once_in_order(places: DirectApi, order: str) -> No
     found = pages(places, path, 2)
     assert [len(page) for page in found] == [2, 2, 1]
     assert [row["name"] for page in found for row in page] == whole
+
+
+def test_pages_agree_with_the_whole_for_any_order(api: DirectApi) -> None:
+    chance = random.Random(7)
+    for number in range(40):
+        values = {
+            "address1_city": chance.choice([None, "Bern", "BERN", "Ähren", "a_b"]),
+            "numberofemployees": chance.choice([None, 1, 2, 3]),
+            "revenue": chance.choice([None, decimal("1.50"), 2]),
+            "creditonhold": chance.choice([True, False]),
+        }
+        api.make(
+            "accounts", name=f"n{number:02d}", **{name: value for name, value in values.items() if value is not None}
+        )
+    columns = ["address1_city", "numberofemployees", "revenue", "creditonhold", "exchangerate"]
+    for size in (1, 3, 7, 40):
+        order = ",".join(
+            f"{column}{chance.choice(['', ' desc'])}" for column in chance.sample(columns, chance.randint(1, 4))
+        )
+        path = f"accounts?$select=name&$orderby={order}"
+        whole = [row["name"] for row in api.get(path).rows]
+        assert [row["name"] for page in pages(api, path, size) for row in page] == whole, order
 
 
 def test_pages_survive_rows_that_come_and_go(places: DirectApi) -> None:

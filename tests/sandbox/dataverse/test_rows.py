@@ -274,6 +274,18 @@ def test_error_details_come_on_request(api: DirectApi) -> None:
     assert detailed["@Microsoft.PowerApps.CDS.ErrorDetails.OperationStatus"] == "1"
 
 
+def test_what_nobody_foresaw_is_an_error_of_the_service(api: DirectApi, caplog: pytest.LogCaptureFixture) -> None:
+    column = {
+        "@odata.type": "Microsoft.Dynamics.CRM.PicklistAttributeMetadata",
+        "SchemaName": "new_X",
+        "OptionSet": ["x"],
+    }
+    reply = api.post("EntityDefinitions(LogicalName='account')/Attributes", column)
+    assert reply.error == (500, "0x80040216")
+    assert "could not be carried out" in caplog.text
+    assert api.make("accounts", name="afterwards")
+
+
 def test_urls_have_a_limit(api: DirectApi) -> None:
     assert api.get("accounts?$filter=name eq '" + "x" * 32_000 + "'").status == 200
     assert api.get("accounts?$filter=name eq '" + "x" * 33_000 + "'").status == 414

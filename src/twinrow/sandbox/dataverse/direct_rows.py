@@ -1,7 +1,7 @@
 """Rows as control sees them: read and written by column, past all business rules.
 
 Values are those of JSON (money and decimals as numbers, Booleans as such); a polymorphic lookup has its companion
-`<lookup>type` beside it.
+`<lookup>type` beside it. Alternate keys are seen as rows too, of a table `entitykey`.
 """
 
 from __future__ import annotations
@@ -13,16 +13,21 @@ from typing import Any
 from twinrow.sandbox.dataverse.catalog import Table
 from twinrow.sandbox.dataverse.environment import Environment
 from twinrow.sandbox.dataverse.errors import DataverseError
+from twinrow.sandbox.dataverse.metadata_changes import create_key
 from twinrow.sandbox.dataverse.rules import defaults_of
 from twinrow.sandbox.dataverse.setting_up import user_id
 from twinrow.sandbox.dataverse.storage import type_column
 from twinrow.sandbox.dataverse.values import storer, wire
 
+KEYS = "entitykey"
+
 
 def table_rows(environment: Environment, name: str) -> list[dict[str, Any]]:
     """All rows of a table, in the order of their ids; of an intersect table, all pairs. Raises LookupError."""
     table = environment.catalog.tables.get(name)
-    return _pairs(environment, name) if table is None else _read(environment, table, "1", ())
+    if table is not None:
+        return _read(environment, table, "1", ())
+    return _keys(environment) if name == KEYS else _pairs(environment, name)
 
 
 def _read(environment: Environment, table: Table, condition: str, values: tuple[str, ...]) -> list[dict[str, Any]]:
@@ -43,6 +48,8 @@ def _read(environment: Environment, table: Table, condition: str, values: tuple[
 
 def write_row(environment: Environment, name: str, row: dict[str, Any]) -> dict[str, Any]:
     """Add a row, or change the columns given of the row with this id. Raises LookupError, ValueError."""
+    if name == KEYS:
+        return _add_key(environment, row)
     table = environment.catalog.tables.get(name)
     if table is None:
         raise LookupError(f"There is no table {name!r}.")
@@ -90,6 +97,21 @@ def _new(environment: Environment, table: Table) -> dict[str, Any]:
         values["ownerid"], values["owneridtype"] = user_id("administrator"), "systemuser"
         values["owninguser"], values["owningbusinessunit"] = user_id("administrator"), environment.root_unit_id
     return values
+
+
+def _keys(environment: Environment) -> list[dict[str, Any]]:
+    tables = environment.catalog.tables.values()
+    return [{"table": t.name, "name": key.name, "columns": key.columns} for t in tables for key in t.data.keys]
+
+
+def _add_key(environment: Environment, row: dict[str, Any]) -> dict[str, Any]:
+    """Make an alternate key out of `table`, `name` and `columns`."""
+    try:
+        table = environment.catalog.table(str(row.get("table")))
+        create_key(environment, table, {"SchemaName": row.get("name"), "KeyAttributes": row.get("columns")})
+    except DataverseError as error:
+        raise ValueError(str(error)) from None
+    return row
 
 
 def _pairs(environment: Environment, name: str) -> list[dict[str, Any]]:

@@ -73,6 +73,11 @@ def duplicate_key(key: str) -> DataverseError:
     )
 
 
+def linked_already() -> DataverseError:
+    """Two rows are linked over a many-to-many relationship already."""
+    return DataverseError(412, "0x80040237", "Cannot insert duplicate key.")
+
+
 def version_differs() -> DataverseError:
     """The row has changed since the version given in If-Match."""
     return DataverseError(
@@ -207,6 +212,11 @@ def referenced() -> DataverseError:
 def no_route(method: str, uri: str) -> DataverseError:
     """The address is there, but not for this method."""
     return DataverseError(405, "0x80060888", f"The requested resource does not support http method '{method}' ({uri}).")
+
+
+def unexpected() -> DataverseError:
+    """Something went wrong that nobody foresaw."""
+    return DataverseError(500, "0x80040216", "An unexpected error occurred.")
 
 
 def not_the_method(uri: str) -> DataverseError:

@@ -244,8 +244,8 @@ def relationships_of(table: TableData, column: Column) -> list[ManyToOne]:
                 target=target,
                 name=entry.name if entry else _relationship_name(table, column, target),
                 navigation=(entry and entry.navigation) or navigation_name(column, target),
-                delete=entry.delete if entry else _delete_behaviour(column.name, target),
-                custom=column.custom or column.name.startswith(("bcbi_", "cdm_")),
+                delete=entry.delete if entry else _delete_behaviour(column, target),
+                custom=_is_custom(column),
             )
         )
     return found
@@ -286,9 +286,17 @@ def _relationship_name(table: TableData, column: Column, target: str) -> str:
     return f"{target}_{table.name}_{column.name}"
 
 
-def _delete_behaviour(column: str, target: str) -> DeleteBehaviour:
-    if column in ("createdby", "modifiedby", "createdonbehalfby", "modifiedonbehalfby"):
-        return "Restrict"
-    if target in ("systemuser", "team", "businessunit", "transactioncurrency", "organization"):
+def _is_custom(column: Column) -> bool:
+    return column.custom or column.name.startswith(("bcbi_", "cdm_"))
+
+
+def _delete_behaviour(column: Column, target: str) -> DeleteBehaviour:
+    if not _is_custom(column) and target in (
+        "systemuser",
+        "team",
+        "businessunit",
+        "transactioncurrency",
+        "organization",
+    ):
         return "Restrict"
     return "RemoveLink"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -35,6 +36,7 @@ from twinrow.sandbox.surroundings import Surroundings
 
 T = TypeVar("T")
 
+_LOG = logging.getLogger(__name__)
 _URL_LIMIT = 32 * 1024
 _URL_LIMIT_IN_BATCH = 64 * 1024
 _CRM = "Microsoft.Dynamics.CRM."
@@ -117,6 +119,9 @@ class DataverseService:
             answer.headers.update(self._protection.headers(user))
         except DataverseError as error:
             return self._refusal(error, preferences)
+        except Exception:
+            _LOG.exception("%s %s could not be carried out", request.method, request.path)
+            return self._refusal(errors.unexpected(), preferences)
         return answer
 
     def _refusal(self, error: DataverseError, preferences: Preferences) -> Answer:
@@ -180,7 +185,7 @@ class DataverseService:
 
     def _batch(self, request: Request, call: Call, preferences: Preferences) -> Answer:
         parts = batch.parse(request)
-        storage = self._environment.storage
+        storage, version = self._environment.storage, self._environment.catalog.version
         storage.begin()
         try:
             answer = batch.run(
@@ -191,7 +196,7 @@ class DataverseService:
                 bare_errors=bool(self.switches["bare_change_set_errors"]),
             )
         except BaseException:
-            self._undo(self._environment.catalog.version, storage.rollback)
+            self._undo(version, storage.rollback)
             raise
         storage.commit()
         deliver(self._environment, call)

@@ -55,7 +55,7 @@ def create(
 
 def update(environment: Environment, call: Call, table: Table, key: str, body: Any, *, ignored: frozenset[str]) -> None:
     """Change the row, which is known to be there. `ignored` columns of the body are left as they are."""
-    if ignored:
+    if ignored and isinstance(body, dict):
         body = {name: value for name, value in body.items() if name not in ignored}
     draft = read(environment, call, table, body, creating=False)
     draft.values.pop(table.id, None)
@@ -113,10 +113,12 @@ def link(
     if target.name != relationship.other(table.name):
         raise errors.bad_argument(f"'{relationship.name}' does not take rows of {target.name}.")
     aftermath.before_link(environment, relationship, {table.name: key, target.name: other})
-    environment.storage.execute(
-        f'INSERT OR IGNORE INTO "{relationship.intersect}" ("{table.id}", "{target.id}") VALUES (?, ?)',
-        (key, other),
-    )
+    try:
+        environment.storage.execute(
+            f'INSERT INTO "{relationship.intersect}" ("{table.id}", "{target.id}") VALUES (?, ?)', (key, other)
+        )
+    except sqlite3.IntegrityError:
+        raise errors.linked_already() from None
 
 
 def unlink(
