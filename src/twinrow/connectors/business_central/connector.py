@@ -69,7 +69,7 @@ class BusinessCentral:
         """Return the time of the service, by the dates of its answers."""
         if not self._client.time.known:
             self._site.companies()
-        return self._client.now()
+        return self._client.time.now()
 
     def tables(self) -> Sequence[str]:
         """Return the entity sets that hold records of the company."""

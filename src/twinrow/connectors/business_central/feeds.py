@@ -216,7 +216,7 @@ class _ByTime:
             page = self._page(_from(position.behind), [self._select, f"$orderby={MODIFIED}"])
             if position.began is None:
                 # Not before the first answer: the overlap covers what was written while it was made.
-                position = replace(position, began=self._client.now())
+                position = replace(position, began=self._client.time.now())
             times = page.frame.get_column(_TIME)
             ended = page.next_link is None
             if not times.is_sorted() or (times.is_empty() and not ended):
@@ -285,7 +285,7 @@ class _ByTime:
         return [frame[start : start + rows] for start in range(0, frame.height, rows)]
 
     def _change_page(self, frame: pl.DataFrame, position: TimePosition, *, finished: bool = False) -> ChangePage:
-        began = position.began or self._client.now()
+        began = position.began or self._client.time.now()
         watermark = TimePosition(None, began).text if finished else None
         frame = conform(frame, self._table.table, self._request.fields)
         return ChangePage(frame, position.text, watermark, began - self._table.capabilities.overlap)

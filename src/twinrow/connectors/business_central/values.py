@@ -55,7 +55,7 @@ class WireField:
     @property
     def property(self) -> WireProperty:
         """The property that carries the field."""
-        return WireProperty(self.field.name, _KINDS.get(self.field.type, str))
+        return WireProperty(self.field.name, _KINDS.get(self.field.type, str), self.field.scale)
 
     def read(self) -> pl.Expr:
         """Return the field's values from the property's as they travelled (column of the same name)."""

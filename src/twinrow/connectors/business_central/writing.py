@@ -118,13 +118,13 @@ class Writing:
         )
 
     def _until_ids_are_taken(self, work: _Work, rows: Sequence[int]) -> Sequence[int]:
-        """Make records one by one until one shows that its id was taken; return the rows that are left."""
+        """Make records one by one until one shows that its id was taken; return the rows that are left to be sent."""
         left = list(rows)
         while left and not self._takes_ids.get(work.table.name):
             row = left.pop(0)
             self._send(work, [[row]])
             if work.nothing_done is not None:
-                break
+                return []
             made = work.made_id(row)
             if made is not None and work.chosen_id(row) is not None:
                 self._takes_ids[work.table.name] = made == work.chosen_id(row)

@@ -14,17 +14,16 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import datetime
+from importlib.metadata import version
 
 import httpx2
 
-from twinrow import __version__
 from twinrow.connectors.odata.errors import Remedies, ServiceError, read_error, refusal
 from twinrow.connectors.odata.pacing import Pacing, http_date, retry_after
 from twinrow.connectors.odata.server_time import ServerTime
 from twinrow.connectors.odata.settings import ODataSettings
 from twinrow.connectors.odata.sign_in import SignIn
-from twinrow.model.errors import ConfigurationError, SystemUnavailable, TwinrowError, Unreachable
+from twinrow.model.errors import ConfigurationError, RetryError, SystemUnavailable, TwinrowError, Unreachable
 from twinrow.model.protocols import Budget, Clock
 
 NOT_CARRIED_OUT = frozenset({429, 503})
@@ -89,7 +88,7 @@ class ODataClient:
         transport: httpx2.BaseTransport | None = None,
     ) -> None:
         self.system = system
-        self.time = ServerTime(clock)
+        self.time = ServerTime(system, clock)
         self._sign_in = sign_in
         self._clock = clock
         self._remedies = remedies
@@ -98,7 +97,7 @@ class ODataClient:
             clock, parallel=self._parallel, patience=settings.patience_seconds, budget=budget
         )  # fmt: skip
         self._client = httpx2.Client(
-            headers={"User-Agent": f"twinrow/{__version__}", **headers},
+            headers={"User-Agent": f"twinrow/{version('twinrow')}", **headers},
             verify=_trust(system, settings),
             transport=transport,
             timeout=httpx2.Timeout(settings.timeout_seconds, connect=CONNECT_SECONDS),
@@ -119,6 +118,10 @@ class ODataClient:
         while True:
             try:
                 token = self._sign_in.token()
+            except RetryError as error:
+                if attempts.wait(None, all_requests=True):
+                    continue
+                return NoAnswer(False, error)
             except TwinrowError as error:
                 return NoAnswer(False, error)
             outcome = self._send(call, token)
@@ -189,10 +192,6 @@ class ODataClient:
             for future in futures:
                 future.cancel()
 
-    def now(self) -> datetime:
-        """Return the system's time (UTC). Needs an answer to have come."""
-        return self.time.now()
-
     def close(self) -> None:
         """Let go of connections and threads."""
         with self._lock:
@@ -262,7 +261,7 @@ class ODataClient:
                 )
             if isinstance(cause, ssl.SSLError):
                 return Unreachable(
-                    f"{host} does not speak HTTPS at this address", cause=cause.reason, remedy="Check the address."
+                    f"{host} does not speak HTTPS at this address", cause=str(cause), remedy="Check the address."
                 )
             if isinstance(cause, socket.gaierror) and not self._has_answered:
                 return Unreachable(f"There is no host named {host}", cause=cause.strerror, remedy="Check the address.")

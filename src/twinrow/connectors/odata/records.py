@@ -26,14 +26,17 @@ NEXT_LINK = "@odata.nextLink"
 
 @dataclass(frozen=True, slots=True)
 class WireProperty:
-    """A property as it travels: its name, and the Python type that its JSON values become."""
+    """A property as it travels: its name, the Python type that its JSON values become, and the decimals to be kept."""
 
     name: str
     kind: type
+    scale: int | None = None
 
     @property
     def column_type(self) -> pl.DataType:
         """The column type that holds the values as they travel."""
+        if self.kind is Decimal:
+            return pl.Decimal(DECIMAL_PRECISION, max(self.scale or 0, DEFAULT_SCALE))
         return _COLUMN_TYPES[self.kind]
 
 
@@ -42,7 +45,6 @@ _COLUMN_TYPES: dict[type, pl.DataType] = {
     int: pl.Int64(),
     bool: pl.Boolean(),
     float: pl.Float64(),
-    Decimal: pl.Decimal(DECIMAL_PRECISION, DEFAULT_SCALE),
 }
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 from datetime import datetime, timedelta
 
+from twinrow.model.errors import SystemUnavailable
 from twinrow.model.protocols import Clock
 
 _SECOND = timedelta(seconds=1)
@@ -21,7 +22,8 @@ _DRIFT = timedelta(milliseconds=50)
 class ServerTime:
     """The clock of a system, as seen from here. May be used by several threads at once."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, system: str, clock: Clock) -> None:
+        self._system = system
         self._clock = clock
         self._lock = threading.Lock()
         # Bounds of the instant at which our monotonic clock showed zero.
@@ -54,7 +56,10 @@ class ServerTime:
                 self._latest = max(self._latest, self._earliest)
 
     def now(self) -> datetime:
-        """Return the system's time (UTC), never ahead of it as far as its answers tell. Needs `known`."""
+        """Return the system's time (UTC), never ahead of it as far as its answers tell.
+
+        Raises `SystemUnavailable` when no answer has told it.
+        """
         if self._earliest is None:
-            raise RuntimeError("The system has not told its time yet.")
+            raise SystemUnavailable(f"{self._system} does not tell its time", cause="No answer had a usable Date.")
         return self._earliest + timedelta(seconds=self._clock.monotonic())

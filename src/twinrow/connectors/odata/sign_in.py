@@ -40,6 +40,10 @@ _CAUSES: dict[str, tuple[str, str]] = {
 }
 
 
+# What a failed connection says of itself when waiting does not mend it.
+_LASTING = ("CERTIFICATE_VERIFY_FAILED", "NameResolutionError", "Failed to resolve", "getaddrinfo", "refused")
+
+
 class SignIn:
     """Gets tokens for one system. May be used by several threads at once."""
 
@@ -101,9 +105,10 @@ class SignIn:
         settings = self._settings
         if settings.managed_identity:
             return ManagedIdentityCredential(client_id=settings.client_id or None)
-        place: dict[str, Any] = {}
+        # The client waits and tries again, patiently and for all requests at once; the library only bridges a hiccup.
+        place: dict[str, Any] = {"retry_total": 1, "retry_backoff_factor": 0.2}
         if settings.authority is not None:
-            place = {"authority": settings.authority, "disable_instance_discovery": True}
+            place |= {"authority": settings.authority, "disable_instance_discovery": True}
             if settings.ca_file is not None:
                 place["connection_verify"] = str(settings.ca_file)
         try:
@@ -133,7 +138,7 @@ class SignIn:
             ) from None
 
     def _failure(self, error: Exception) -> TwinrowError:
-        from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, ServiceRequestError
+        from azure.core.exceptions import HttpResponseError
         from azure.identity import CredentialUnavailableError
 
         authority = self._settings.authority or "https://login.microsoftonline.com"
@@ -144,29 +149,20 @@ class SignIn:
                 cause=said,
                 remedy="Run where a managed identity is assigned, or give a secret or a certificate.",
             )
-        if isinstance(error, ClientAuthenticationError):
-            number = _CODE.search(said)
-            wrong, remedy = _CAUSES.get(number[1] if number else "", ("", ""))
+        number = _CODE.search(said)
+        status = error.status_code if isinstance(error, HttpResponseError) else None
+        if number is not None or (status is not None and status < 500):
+            wrong, remedy = _CAUSES.get(number[1] if number is not None else "", ("", ""))
             return SignInFailed(
                 f"Signing in to {self._system} failed: the {wrong or 'tenant, client id or secret'} is wrong",
                 cause=said,
                 remedy=remedy or "Check tenant, client id and secret.",
             )
-        if isinstance(error, ServiceRequestError) and _is_lasting(error):
+        # Without an answer of its own it is the way to the sign-in service that does not work.
+        if any(word in said for word in _LASTING):
             return Unreachable(
                 f"The sign-in service {authority} cannot be reached", cause=said, remedy="Check the authority."
-            )
-        if isinstance(error, HttpResponseError) and error.status_code is not None and error.status_code < 500:
-            return SignInFailed(
-                f"Signing in to {self._system} failed", cause=said, remedy="Check tenant and authority."
             )
         return SystemUnavailable(
             f"The sign-in service {authority} does not answer", cause=said, remedy="Try again later."
         )
-
-
-def _is_lasting(error: BaseException) -> bool:
-    """Whether a connection failed for a reason that waiting does not mend."""
-    text = str(error)
-    lasting = ("CERTIFICATE_VERIFY_FAILED", "NameResolutionError", "Failed to resolve", "getaddrinfo", "refused")
-    return any(word in text for word in lasting)
