@@ -89,15 +89,15 @@ class Subject(ABC):
 
     @property
     def usable(self) -> tuple[Field, ...]:
-        """The fields that the cases may write."""
-        table = self.description
+        """The fields that the cases may write; not the time of creation, even where the system would let it be written."""
+        table, created_at = self.description, self.capabilities.created_at
         return tuple(
             field
             for field in table.fields.values()
             if field.creatable
             and field.updatable
             and field.name != table.key
-            and field.name != self.upper_cased
+            and field.name not in (self.upper_cased, created_at)
             and (self.fields is None or field.name in self.fields)
             and field.type is not FieldType.REFERENCE
         )
