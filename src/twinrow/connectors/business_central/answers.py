@@ -27,7 +27,7 @@ GONE = frozenset({"Internal_RecordNotFound", "Internal_DataNotFoundFilter"})
 
 _QUOTED = re.compile(r"""["'‘“]([A-Za-z]\w*)["'’”]""")
 _LENGTHS = re.compile(r"length of the string is (\d+).*?less than or equal to (\d+)")
-_VALUE = re.compile(r"""(?:Value: (.*)$|^'(.*?)' is not an option|contains a value \((.*?)\))""")
+_VALUES = re.compile(r"""Value: (.+)$|"([^"]+)"|'([^']+)'|\(([^)]+)\)""")
 _UNKNOWN_PROPERTY = re.compile(r"does not exist on type|Could not find a property")
 
 
@@ -136,9 +136,9 @@ def field_meant(error: ServiceError, table: ApiTable, values: Mapping[str, Any],
     for name in _QUOTED.findall(message):
         if table.has(name):
             return str(name)
-    if (value := _VALUE.search(message)) is not None:
-        refused = next(filter(None, value.groups()), "").rstrip("…").casefold()
-        holders = [name for name in fields if refused and str(values.get(name, "")).casefold().startswith(refused)]
+    for groups in _VALUES.findall(message):
+        refused = "".join(groups).rstrip("…").casefold()
+        holders = [name for name in fields if str(values.get(name) or "").casefold().startswith(refused)]
         if len(holders) == 1:
             return holders[0]
     for names in (fields, list(table.wire)):

@@ -5,12 +5,12 @@ Each line says what was looked at, what was found and what to do. What comes aft
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from twinrow.connectors.base import Check
 from twinrow.connectors.business_central.reading import Reading
 from twinrow.connectors.business_central.settings import OWN_ROUTE, STANDARD_ROUTE
-from twinrow.connectors.business_central.site import Site
+from twinrow.connectors.business_central.site import NoEnvironment, Site
 from twinrow.connectors.business_central.tables import Tables
 from twinrow.model.errors import SignInFailed, TwinrowError, Unreachable
 
@@ -20,57 +20,59 @@ READ_ON_TRIAL = ("customers", "vendors", "contacts", "currencies", "salespeopleP
 
 def run_checks(site: Site, tables: Tables, reading: Reading) -> list[Check]:
     """Look at address, certificate, sign-in, environment, routes, company and permissions."""
+    looks: dict[str, Callable[[], Iterator[Check]]] = {
+        "Routes": lambda: _routes(site),
+        "Company": lambda: _company(site),
+        "Permissions": lambda: _permissions(tables, reading),
+    }
     checks: list[Check] = []
-    try:
-        for check in _checks(site, tables, reading):
-            checks.append(check)  # noqa: PERF402 - what was found before something went wrong is kept
-    except TwinrowError as error:
-        found = f"{error.message}. {error.cause}" if error.cause else error.message
-        checks.append(Check(_place(error, checks), False, found, error.remedy or ""))
+    for place, look in looks.items():
+        try:
+            checks += list(look())
+        except TwinrowError as error:
+            found = f"{error.message}. {error.cause}" if error.cause else error.message
+            checks.append(Check(_place(error, place), False, found, error.remedy or ""))
+            break
     return checks
 
 
-def _checks(site: Site, tables: Tables, reading: Reading) -> Iterator[Check]:
+def _routes(site: Site) -> Iterator[Check]:
     settings = site.settings
-    routes = site.routes
+    there = {route.name: len(route.metadata.sets) for route in site.routes}
     yield Check("Address", True, settings.address)
     yield Check("Certificate", True, "trusted")
     yield Check("Sign-in", True, f"as {settings.client_id or 'managed identity'} in {settings.tenant}")
     if settings.environment:
         yield Check("Environment", True, settings.environment)
-    there = {route.name: len(route.metadata.sets) for route in routes}
     for name in settings.routes:
         if name in there:
             yield Check(f"Route {name}", True, f"{there[name]} entity sets")
+        elif name == OWN_ROUTE:
+            found = "not installed; the standard API serves the tables instead"
+            remedy = "Install twinrow's extension for more fields, and for creates that can be repeated safely."
+            yield Check(f"Route {name}", True, found, remedy)
         else:
-            yield Check(
-                f"Route {name}",
-                True,
-                "not installed; the standard API serves the tables instead",
-                _remedy(name),
-            )
-    yield Check("Company", True, f"{site.company.name} ({site.company.id})")
+            remedy = f"Check the setting routes; the standard API is {STANDARD_ROUTE}."
+            yield Check(f"Route {name}", False, site.missing[name], remedy)
+
+
+def _company(site: Site) -> Iterator[Check]:
+    company = site.company
+    yield Check("Company", True, f"{company.name} ({company.id})")
+
+
+def _permissions(tables: Tables, reading: Reading) -> Iterator[Check]:
     names = set(tables.names())
-    for name in READ_ON_TRIAL:
-        if name in names:
-            reading.page(reading.address(tables.get(name), "", "$select=id"), 1, reading.reader(tables.get(name), ()))
     tried = [name for name in READ_ON_TRIAL if name in names]
+    for name in tried:
+        table = tables.get(name)
+        reading.page(reading.address(table, "", reading.selected(table, ())), 1, reading.reader(table, ()))
     yield Check("Permissions", True, f"can read {', '.join(tried)}; writing is not tried")
 
 
-def _remedy(route: str) -> str:
-    if route == OWN_ROUTE:
-        return "Install twinrow's extension for more fields, and for creates that can be repeated safely."
-    return f"Check the setting routes; the standard API is {STANDARD_ROUTE}."
-
-
-def _place(error: TwinrowError, done: list[Check]) -> str:
+def _place(error: TwinrowError, looking_at: str) -> str:
     if isinstance(error, Unreachable):
         return "Certificate" if "certificate" in error.message else "Address"
     if isinstance(error, SignInFailed):
         return "Sign-in"
-    if "environment" in error.message:
-        return "Environment"
-    if "company" in error.message:
-        return "Company"
-    return "Permissions" if any(check.name == "Company" for check in done) else "Routes"
+    return "Environment" if isinstance(error, NoEnvironment) else looking_at

@@ -18,7 +18,7 @@ from twinrow.connectors.odata.client import ODataClient, get
 from twinrow.connectors.odata.errors import RequestRefused
 from twinrow.connectors.odata.metadata import Metadata, read_metadata
 from twinrow.connectors.odata.paging import unreadable
-from twinrow.model.errors import ConfigurationError, TwinrowError
+from twinrow.model.errors import ConfigurationError
 
 
 class Company(msgspec.Struct, frozen=True):
@@ -140,15 +140,17 @@ class Site:
         return f"companies({self.company.id})/{quote(entity_set)}"
 
 
+class NoEnvironment(ConfigurationError):
+    """The tenant has no environment of the name that the settings give."""
+
+    def __init__(self, settings: BusinessCentralSettings) -> None:
+        super().__init__(
+            f"The tenant {settings.tenant} has no environment {settings.environment!r}",
+            remedy="Check environment (as in the Business Central admin centre) and tenant.",
+        )
+
+
 def raise_for_environment(refused: RequestRefused, settings: BusinessCentralSettings) -> None:
-    """Raise `ConfigurationError` when a refusal says that the environment does not exist."""
+    """Raise `NoEnvironment` when that is what a refusal says."""
     if refused.error.code == "NoEnvironment":
-        raise no_environment(settings) from None
-
-
-def no_environment(settings: BusinessCentralSettings) -> TwinrowError:
-    """Return the exception for an environment that does not exist."""
-    return ConfigurationError(
-        f"The tenant {settings.tenant} has no environment {settings.environment!r}",
-        remedy="Check environment (as in the Business Central admin centre) and tenant.",
-    )
+        raise NoEnvironment(settings) from None

@@ -40,6 +40,9 @@ _CAUSES: dict[str, tuple[str, str]] = {
 }
 
 
+# Numbers that say: not now.
+_PASSING = frozenset({"90006", "90012", "90033", "90055"})
+
 # What a failed connection says of itself when waiting does not mend it.
 _LASTING = ("CERTIFICATE_VERIFY_FAILED", "NameResolutionError", "Failed to resolve", "getaddrinfo", "refused")
 
@@ -149,10 +152,11 @@ class SignIn:
                 cause=said,
                 remedy="Run where a managed identity is assigned, or give a secret or a certificate.",
             )
-        number = _CODE.search(said)
+        found = _CODE.search(said)
+        number = found[1] if found is not None else ""
         status = error.status_code if isinstance(error, HttpResponseError) else None
-        if number is not None or (status is not None and status < 500):
-            wrong, remedy = _CAUSES.get(number[1] if number is not None else "", ("", ""))
+        if number not in _PASSING and (number or (status is not None and status < 500)):
+            wrong, remedy = _CAUSES.get(number, ("", ""))
             return SignInFailed(
                 f"Signing in to {self._system} failed: the {wrong or 'tenant, client id or secret'} is wrong",
                 cause=said,
