@@ -18,6 +18,10 @@ from twinrow.connectors.base import Connector, CreateKeys, FeedKind
 from twinrow.connectors.business_central import open_system
 from twinrow.sandbox.process import SandboxProcess, start
 from twinrow.testing.conformance import ConnectorContract, Subject
+from twinrow.testing.conformance.creating import Creating
+from twinrow.testing.conformance.feeding import Feeding
+from twinrow.testing.conformance.reading import Reading
+from twinrow.testing.conformance.updating import Deleting, Updating
 from twinrow.workspace import MachineClock
 
 ZERO = "00000000-0000-0000-0000-000000000000"
@@ -88,6 +92,9 @@ class Customers(Subject):
         currency = person.send("POST", "currencies", {"code": "NOK", "displayName": "Norwegian krone"})
         self.references = {"currencyId": currency["id"]}
         self.fail_next = self.busy
+        if own:
+            server.control("POST", "/sandbox/snapshot", {"name": "beginning"})
+            self.expire_feeds = self.restore
 
     def reopen(self) -> Connector:
         options = {
@@ -117,6 +124,10 @@ class Customers(Subject):
 
     def remove(self, id: str) -> None:
         self.person.send("DELETE", f"{self.table}({id})")
+
+    def restore(self) -> None:
+        """Bring an earlier state of the database back, as from a backup: row versions begin there again."""
+        self.server.control("POST", "/sandbox/restore", {"name": "beginning"})
 
     @contextmanager
     def busy(self) -> Iterator[None]:
@@ -176,7 +187,7 @@ class TestStandardApiWithChosenIds(ConnectorContract):
         )
 
 
-class TestOwnPagesInSmallPieces(ConnectorContract):
+class TestOwnPagesInSmallPieces(Creating, Updating, Deleting, Feeding, Reading):
     """With few records to a page and few writes to a batch, one after the other."""
 
     @pytest.fixture

@@ -15,7 +15,7 @@ from twinrow.model.errors import ConfigurationError, SignInFailed, SystemUnavail
 
 LONGEST_MESSAGE = 600
 
-_CORRELATION = re.compile(r"\s*(?:CorrelationId|Correlation ID):\s*\{?[0-9a-fA-F-]{36}\}?\.?\s*$")
+_CORRELATION = re.compile(r"\s*Correlation ?Id:\s*\S*\s*$", re.IGNORECASE)
 _XML_CODE = re.compile(rb"<(?:\w+:)?code[^>]*>(.*?)</", re.DOTALL)
 _XML_MESSAGE = re.compile(rb"<(?:\w+:)?message[^>]*>(.*?)</", re.DOTALL)
 _TAGS = re.compile(r"<[^>]*>")
