@@ -36,15 +36,13 @@ class Making:
         return f"{self.key} key, {self.changes}{', triggers' if self.triggers else ''}"
 
 
-MAKINGS = [
-    Making(),
-    Making(triggers=True),
-    Making(changes="row_version", triggers=True),
-    Making(changes="nothing"),
-    Making(key="counted"),
-    Making(key="number", changes="nothing"),
-    Making(key="uuid"),
-]
+USUAL = Making()
+WITH_TRIGGERS = Making(triggers=True)
+WITH_ROW_VERSION = Making(changes="row_version", triggers=True)
+WITHOUT_CHANGES = Making(changes="nothing")
+COUNTED = Making(key="counted")
+NUMBERED = Making(key="number", changes="nothing")
+WITH_UUID = Making(key="uuid")
 
 KEYS = {
     "sqlite": {
@@ -123,6 +121,14 @@ class SqlSubject(Subject):
     def reopen(self) -> Connector:
         return self.open()
 
+    def clear(self) -> None:
+        """Begin anew: without records, and with one connector that has no open connections."""
+        for system in self._opened:
+            system.close()
+        self._opened = self._opened[:1]
+        self.connector = self._opened[0]
+        self.execute("DELETE FROM things")
+
     def close(self) -> None:
         for system in self._opened:
             system.close()
@@ -166,7 +172,7 @@ class SqliteSubject(SqlSubject):
     now = "CURRENT_TIMESTAMP"
     mark = "?"
     percent = "%"
-    many = 1_200
+    many = 300
 
     def __init__(self, path: Path, making: Making) -> None:
         self.path = path
@@ -197,15 +203,16 @@ class SqliteSubject(SqlSubject):
     @contextmanager
     def _locked(self) -> Iterator[None]:
         """The file is held by another program, which lets nobody even read it."""
-        self.close()
         self.connector = self.open(f"sqlite:///{self.path}?timeout=0.05")
         self.connector.describe("things")
-        self.connector.close()
+        for system in self._opened:
+            system.close()
         with closing(sqlite3.connect(self.path, isolation_level=None)) as connection:
             connection.execute("PRAGMA journal_mode = DELETE")
             connection.execute("BEGIN EXCLUSIVE")
             yield
             connection.execute("ROLLBACK")
+            connection.execute("PRAGMA journal_mode = WAL")
 
 
 def _plain(value: Any) -> Any:
@@ -229,11 +236,16 @@ class PostgresqlSubject(SqlSubject):
     now = "clock_timestamp()"
     mark = "%s"
     percent = "%%"
-    many = 1_200
+    many = 300
 
     def __init__(self, url: str, making: Making) -> None:
+        self._connection = psycopg.connect(url, autocommit=True)
         super().__init__(url, making)
         self.fail_next = self._closed
+
+    def close(self) -> None:
+        super().close()
+        self._connection.close()
 
     def make_triggers(self) -> None:
         if self.making.changes == "row_version":
@@ -250,9 +262,8 @@ class PostgresqlSubject(SqlSubject):
         self.execute("CREATE TRIGGER touch BEFORE INSERT OR UPDATE ON things FOR EACH ROW EXECUTE FUNCTION touch()")
 
     def execute(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        with psycopg.connect(self.url) as connection:
-            cursor = psycopg.ClientCursor(connection).execute(statement, values or None)
-            return cursor.fetchall() if cursor.description is not None else []
+        cursor = psycopg.ClientCursor(self._connection).execute(statement, values or None)
+        return cursor.fetchall() if cursor.description is not None else []
 
     @contextmanager
     def _closed(self) -> Iterator[None]:
@@ -260,6 +271,10 @@ class PostgresqlSubject(SqlSubject):
         name = make_url(self.url).database
         with psycopg.connect(self.url, dbname="postgres", autocommit=True) as connection:
             connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
-            connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
+            ours = self._connection.info.backend_pid
+            connection.execute(
+                "SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity WHERE datname = %s AND pid <> %s",
+                [name, ours],
+            )
             yield
             connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")

@@ -39,7 +39,8 @@ def problems(
     if not looked_at:
         return None
     there = frame.select(problem.there.fill_null(False).alias(str(number)) for number, problem in enumerate(looked_at))
-    found = [(number, problem) for number, problem in enumerate(looked_at) if there.get_column(str(number)).any()]
+    any_of = there.select(pl.all().any()).row(0) if there.height else ()
+    found = [(number, problem) for number, problem in enumerate(looked_at) if any_of and any_of[number]]
     if not found:
         return None
 

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import polars as pl
 import sqlalchemy as sa
 
-from twinrow.batch.columns import ID, MODIFIED_AT, VERSION, column_type, conform
+from twinrow.batch.columns import DELETED, ID, INSTANT, MODIFIED_AT, MODIFIED_BY, VERSION, frame_schema
 from twinrow.connectors.base import Check, Identity
 from twinrow.connectors.sql.shape import Column, FoundTable, Shape, Storage
 from twinrow.connectors.sql.tokens import content_tokens
@@ -30,6 +30,16 @@ AFTER = "@after"
 """Prefix of the columns that hold a row's place in the order in which it was read."""
 
 GUID_PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
+
+
+def misfit(table: str, column: Column, value: Any, record: str | None = None) -> DataError:
+    """Return the error for a value that the type of its column does not hold."""
+    return DataError(
+        f"{table}.{column.name} is declared {column.found.declared}, but holds {str(value)[:60]!r}",
+        record=record,
+        field=column.name,
+        remedy="Put a value of that type, or none, in its place. Times are in UTC, as 2026-01-31 13:45:00.",
+    )
 
 
 def quoted(name: str) -> str:
@@ -84,7 +94,7 @@ class Position:
 Output = tuple[str, Column | None]
 """A column of a result: its name, and the column that it is read from; None for text or a whole number."""
 Rows = Callable[[sa.Select[Any], Sequence[Output]], pl.DataFrame]
-"""Carries a statement out and returns its result as columns."""
+"""Carries a statement out and returns its result in columns, the values as the driver hands them over."""
 
 
 class Transaction(ABC):
@@ -180,7 +190,15 @@ class Database(ABC):
 
     @abstractmethod
     def rows(self, statement: sa.Select[Any], columns: Sequence[Output]) -> pl.DataFrame:
-        """Return the result of a statement as columns: typed by their `Column`, text or whole numbers where there is none."""
+        """Return the result of a statement in columns, the values as the driver hands them over."""
+
+    @abstractmethod
+    def typed(self, shape: Shape, column: Column) -> pl.Expr:
+        """Return the expression that turns what the driver hands over into values of the field's type; it fails on others."""
+
+    def typed_patiently(self, shape: Shape, column: Column) -> pl.Expr:
+        """Return a slower expression for the same, tried where the other has failed."""
+        return self.typed(shape, column)
 
     @abstractmethod
     def version_of(self, shape: Shape) -> sa.ColumnElement[Any] | None:
@@ -236,26 +254,55 @@ class Database(ABC):
             expressions.append(element.label(f"after{number}"))
         statement = sa.select(*expressions).select_from(shape.source).where(*where).order_by(*order).limit(limit)
         found = (rows or self.rows)(statement, outputs)
-        return self._batch(shape, names, needed, found)
+        try:
+            batch = self._batch(shape, names, needed, found, self.typed)
+        except pl.exceptions.PolarsError:
+            try:
+                batch = self._batch(shape, names, needed, found, self.typed_patiently)
+            except pl.exceptions.PolarsError:
+                raise self._misfit(shape, needed, found) from None
+        self._hold_guids(shape, batch.get_column(ID))
+        return batch
 
-    def _batch(self, shape: Shape, names: Sequence[str], needed: Sequence[str], found: pl.DataFrame) -> pl.DataFrame:
-        typed = found.with_columns(
-            pl.col(name).cast(column_type(shape.table.field(name)))
-            for name in needed
-            if found.schema[name] != column_type(shape.table.field(name))
-        )
-        ids = typed.get_column(shape.key.name).cast(pl.String)
-        self._hold_guids(shape, ids)
-        if VERSION in typed.columns:
-            versions = typed.get_column(VERSION).cast(pl.String)
+    def _batch(
+        self,
+        shape: Shape,
+        names: Sequence[str],
+        needed: Sequence[str],
+        found: pl.DataFrame,
+        typed: Callable[[Shape, Column], pl.Expr],
+    ) -> pl.DataFrame:
+        types = frame_schema(shape.table, names)
+        values = {name: typed(shape, shape.columns[name]) for name in needed}
+        if VERSION in found.columns:
+            version = pl.col(VERSION).cast(pl.String)
         else:
-            versions = content_tokens(typed, shape)
-        record: dict[str, Any] = {ID: ids, VERSION: versions}
-        if shape.modified_at is not None:
-            record[MODIFIED_AT] = typed.get_column(shape.modified_at.name)
-        places = [name for name in typed.columns if name.startswith(AFTER)]
-        batch = conform(typed.with_columns(**record), shape.table, tuple(names))
-        return batch.with_columns(typed.get_column(name) for name in places)
+            found = found.with_columns(values[name].alias(name) for name in needed)
+            values = {name: pl.col(name) for name in needed}
+            version = pl.lit(content_tokens(found, shape))
+        nothing = pl.lit(None, dtype=pl.String)
+        record = [
+            values[shape.key.name].cast(pl.String).alias(ID),
+            version.alias(VERSION),
+            (values[shape.modified_at.name] if shape.modified_at is not None else nothing.cast(INSTANT)).alias(
+                MODIFIED_AT
+            ),
+            nothing.alias(MODIFIED_BY),
+            pl.lit(False).alias(DELETED),
+            *(values[name].cast(types[name]).alias(name) for name in names),
+        ]
+        return found.select(*record, *(name for name in found.columns if name.startswith(AFTER)))
+
+    def _misfit(self, shape: Shape, needed: Sequence[str], found: pl.DataFrame) -> DataError:
+        """Return the error that names the value that is not of its column's type."""
+        for name in needed:
+            column = shape.columns[name]
+            for number, value in enumerate(found.get_column(name)):
+                try:
+                    found.slice(number, 1).select(self.typed_patiently(shape, column))
+                except pl.exceptions.PolarsError:
+                    return misfit(shape.table.name, column, value, str(found.get_column(shape.key.name)[number]))
+        return DataError(f"A record of {shape.table.name} holds a value that is not of its column's type")
 
     def _hold_guids(self, shape: Shape, ids: pl.Series) -> None:
         if shape.key.field.type is not FieldType.GUID or shape.key.storage is Storage.UUID:

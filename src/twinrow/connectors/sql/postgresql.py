@@ -36,7 +36,7 @@ from twinrow.connectors.sql.database import (
 from twinrow.connectors.sql.postgresql_refusals import refusal
 from twinrow.connectors.sql.postgresql_tables import find_table, table_names
 from twinrow.connectors.sql.postgresql_transaction import PostgresqlTransaction, qualified
-from twinrow.connectors.sql.postgresql_values import array_literal, decode_csv
+from twinrow.connectors.sql.postgresql_values import array_literal, read_texts, typed
 from twinrow.connectors.sql.shape import Column, FoundTable, Relation, Shape, Storage
 from twinrow.model.errors import ConfigurationError, SignInFailed, SystemUnavailable, Unreachable
 
@@ -225,7 +225,11 @@ class Postgresql(Database):
         text = psycopg.ClientCursor(connection).mogrify(compiled.string, compiled.params)
         with connection.cursor().copy(f"COPY ({text}) TO STDOUT (FORMAT csv)") as copy:
             content = b"".join(copy)
-        return decode_csv(content, columns)
+        return read_texts(content, [name for name, _ in columns])
+
+    def typed(self, shape: Shape, column: Column) -> pl.Expr:  # noqa: ARG002
+        """Return the expression for values from their texts."""
+        return typed(column)
 
     def read_form(self, column: Column) -> sa.ColumnElement[Any]:
         """Return the expression by which a column is read: times in UTC, texts without the blanks that CHAR adds."""
@@ -319,7 +323,8 @@ class Postgresql(Database):
         newest: sa.Select[Any] = sa.select(sa.func.max(sa.column(column.name)).label("newest")).select_from(
             shape.source
         )
-        high = self.rows(newest, [("newest", column)]).item()
+        found = self.rows(newest, [("newest", None)]).item()
+        high = int(found) if found is not None else None
         if shape.found.relation is not Relation.TABLE:
             return Position(column.name, high)
         settled = self._settled(shape)

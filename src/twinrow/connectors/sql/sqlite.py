@@ -35,7 +35,7 @@ from twinrow.connectors.sql.shape import Column, FoundTable, Shape, Storage
 from twinrow.connectors.sql.sqlite_refusals import refusal
 from twinrow.connectors.sql.sqlite_tables import find_table, table_names
 from twinrow.connectors.sql.sqlite_transaction import SqliteTransaction
-from twinrow.connectors.sql.sqlite_values import EXACT_DIGITS, TimeText, decode
+from twinrow.connectors.sql.sqlite_values import EXACT_DIGITS, TimeText, held, typed, typed_patiently
 from twinrow.model.errors import ConfigurationError, SystemUnavailable
 
 BUSY_SECONDS = 30
@@ -143,8 +143,19 @@ class Sqlite(Database):
         ).fetchall()
         by_column = list(zip(*found, strict=True)) if found else [()] * len(columns)
         return pl.DataFrame(
-            [decode(name, column, values) for (name, column), values in zip(columns, by_column, strict=True)]
+            [
+                held(name, column, values, str(self.path))
+                for (name, column), values in zip(columns, by_column, strict=True)
+            ]
         )
+
+    def typed(self, shape: Shape, column: Column) -> pl.Expr:
+        """Return the expression for values in the form that the table's own program writes."""
+        return typed(column, self.time_texts(shape).get(column.name, TimeText()))
+
+    def typed_patiently(self, shape: Shape, column: Column) -> pl.Expr:  # noqa: ARG002
+        """Return the expression for values in any form."""
+        return typed_patiently(column, TimeText())
 
     def version_of(self, shape: Shape) -> sa.ColumnElement[Any] | None:
         """Return the row version, where the table has one."""

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import polars as pl
 
-from twinrow.batch.columns import column_type
+from twinrow.batch.columns import DECIMAL_PRECISION, DEFAULT_SCALE
+from twinrow.connectors.sql.database import misfit
 from twinrow.connectors.sql.shape import Column, Storage
-from twinrow.model.errors import DataError
-from twinrow.model.tables import FieldType
 
 EXACT_DIGITS = 15
 """The digits that a number keeps in SQLite when it is no whole number."""
@@ -37,97 +36,76 @@ class TimeText:
         """Return the smallest text of the moment's second, which sorts before all others of that second."""
         return moment.astimezone(UTC).strftime(f"%Y-%m-%d{self.separator}%H:%M:%S")
 
+    def parse(self, texts: pl.Expr) -> pl.Expr:
+        """Return points in time of a column of texts in this form; it fails on others."""
+        form = f"%Y-%m-%d{self.separator}%H:%M:%S%.f{self.suffix}"
+        return texts.str.to_datetime(form, time_unit="us", strict=True).dt.replace_time_zone("UTC")
+
     def format(self, times: pl.Expr) -> pl.Expr:
         """Return texts of a column of points in time, to the microsecond."""
         return times.dt.strftime(f"%Y-%m-%d{self.separator}%H:%M:%S%.6f{self.suffix}")
 
 
-def decode(name: str, column: Column | None, values: Sequence[Any]) -> pl.Series:
-    """Return values that the driver handed over as a column of the type of its field.
+def held(name: str, column: Column | None, values: Sequence[Any], table: str) -> pl.Series:
+    """Return values that the driver handed over as a column of numbers or texts.
 
-    Raises `DataError` for a value that is not of the column's declared type.
+    Raises `DataError` where they are not what the column's declared type says.
     """
     if column is None:
-        return pl.Series(name, values, strict=True) if values else pl.Series(name, [], dtype=pl.String)
+        return pl.Series(name, values, dtype=None if values else pl.String, strict=True)
+    kind = _HELD[column.storage]
+    if column.storage is Storage.DECIMAL and column.found.scale == 0:
+        kind = pl.Int64()
     try:
-        series = _DECODERS[column.storage](values, column)
-    except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError):
-        raise _misfit(column, values) from None
-    return series.rename(name)
+        # Whole and other numbers may stand in one column; texts may not stand among numbers.
+        series = pl.Series(name, values, dtype=kind, strict=kind != pl.Float64)
+        if kind != pl.Float64 or series.null_count() == values.count(None):
+            return series
+    except (TypeError, OverflowError):
+        pass
+    wrong = next(value for value in values if value is not None and not isinstance(value, _PYTHON[kind]))
+    raise misfit(table, column, wrong)
 
 
-def _exactly(kind: pl.DataType) -> Callable[[Sequence[Any], Column], pl.Series]:
-    return lambda values, _: pl.Series(values, dtype=kind, strict=True)
-
-
-def _uuid(values: Sequence[Any], _: Column) -> pl.Series:
-    return pl.Series(values, dtype=pl.String, strict=True)
-
-
-def _numbers(values: Sequence[Any], _: Column) -> pl.Series:
-    # Whole and other numbers may stand in one column; texts may not.
-    series = pl.Series(values, dtype=pl.Float64, strict=False)
-    if series.null_count() != values.count(None):
-        raise ValueError
-    return series
-
-
-def _decimals(values: Sequence[Any], column: Column) -> pl.Series:
-    kind = column_type(column.field) if column.field.type is FieldType.DECIMAL else pl.Decimal(38, 0)
-    if column.found.scale == 0:
-        return pl.Series(values, dtype=pl.Int64, strict=True).cast(kind)
-    # By way of the shortest text, which is what was written as long as that had no more than fifteen digits.
-    return _numbers(values, column).cast(pl.String).cast(kind)
-
-
-def _booleans(values: Sequence[Any], _: Column) -> pl.Series:
-    numbers = pl.Series(values, dtype=pl.Int64, strict=True)
-    if not numbers.is_in([0, 1]).all():
-        raise ValueError
-    return numbers.cast(pl.Boolean)
-
-
-def _days(values: Sequence[Any], _: Column) -> pl.Series:
-    return pl.Series(values, dtype=pl.String, strict=True).str.to_date("%Y-%m-%d", strict=True)
-
-
-def _instants(values: Sequence[Any], _: Column) -> pl.Series:
-    texts = pl.Series(values, dtype=pl.String, strict=True)
-    plain = texts.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", time_unit="us", strict=False)
-    if plain.null_count() != texts.null_count():
-        rest = texts.str.replace("T", " ", literal=True).str.replace(r"(Z|\+00:00)$", "")
-        rest = pl.select(pl.when(rest.str.len_chars() == 16).then(rest + ":00").otherwise(rest)).to_series()
-        plain = rest.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", time_unit="us", strict=True)
-    return plain.dt.replace_time_zone("UTC")
-
-
-_DECODERS: dict[Storage, Callable[[Sequence[Any], Column], pl.Series]] = {
-    Storage.TEXT: _exactly(pl.String()),
-    Storage.UUID: _uuid,
-    Storage.INTEGER: _exactly(pl.Int64()),
-    Storage.DECIMAL: _decimals,
-    Storage.FLOAT: _numbers,
-    Storage.BOOLEAN: _booleans,
-    Storage.DATE: _days,
-    Storage.INSTANT: _instants,
+_HELD: dict[Storage, pl.DataType] = {
+    Storage.TEXT: pl.String(),
+    Storage.UUID: pl.String(),
+    Storage.DATE: pl.String(),
+    Storage.INSTANT: pl.String(),
+    Storage.INTEGER: pl.Int64(),
+    Storage.BOOLEAN: pl.Int64(),
+    Storage.DECIMAL: pl.Float64(),
+    Storage.FLOAT: pl.Float64(),
 }
+_PYTHON: dict[pl.DataType, type | tuple[type, ...]] = {pl.String(): str, pl.Int64(): int, pl.Float64(): (int, float)}
 
 
-def _misfit(column: Column, values: Sequence[Any]) -> DataError:
-    found = next((value for value in values if not _fits(column, value)), None)
-    return DataError(
-        f"The column {column.name} is declared {column.found.declared}, but holds {str(found)[:60]!r}",
-        field=column.name,
-        remedy="Mend the value; SQLite lets any value into any column. Times are written as 2026-01-31 13:45:00, in UTC.",
-    )
+def typed(column: Column, form: TimeText) -> pl.Expr:
+    """Return the expression that turns a column of numbers or texts into values of its field's type."""
+    value = pl.col(column.name)
+    match column.storage:
+        case Storage.DECIMAL if column.found.scale == 0:
+            return value.cast(pl.Decimal(DECIMAL_PRECISION, 0))
+        case Storage.DECIMAL:
+            # By way of the shortest text, which is what was written as long as that had no more than fifteen digits.
+            return value.cast(pl.String).cast(pl.Decimal(DECIMAL_PRECISION, column.found.scale or DEFAULT_SCALE))
+        case Storage.BOOLEAN:
+            return value.replace_strict([0, 1], [False, True], return_dtype=pl.Boolean)
+        case Storage.DATE:
+            return value.str.to_date("%Y-%m-%d", strict=True)
+        case Storage.INSTANT:
+            return form.parse(value)
+        case _:
+            return value
 
 
-def _fits(column: Column, value: Any) -> bool:
-    try:
-        _DECODERS[column.storage]([value], column)
-    except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError):
-        return False
-    return True
+def typed_patiently(column: Column, form: TimeText) -> pl.Expr:
+    """Return the same for a column whose points in time are not all written in one form."""
+    if column.storage is not Storage.INSTANT:
+        return typed(column, form)
+    text = pl.col(column.name).str.replace("T", " ", literal=True).str.replace(r"(Z|\+00(:?00)?)$", "")
+    whole = pl.when(text.str.len_chars() == len("2026-01-31 13:45")).then(text + ":00").otherwise(text)
+    return TimeText().parse(whole)
 
 
 def encode(frame: pl.DataFrame, columns: Sequence[Column], times: dict[str, TimeText]) -> list[tuple[Any, ...]]:

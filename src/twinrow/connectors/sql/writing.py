@@ -80,8 +80,8 @@ class Writer:
                 frame = frame.filter(~refused)
         if self._creating and self._shape.key.name in self._request.fields:
             frame = self._with_sent_keys(frame)
-        for (_,), part in self._rounds(frame).group_by(_ROUND, maintain_order=True):
-            results += self._attempt(part.drop(_ROUND), likely_new=self._database.inserts_quickly)
+        for part in self._rounds(frame):
+            results += self._attempt(part, likely_new=self._database.inserts_quickly)
         answered = pl.concat([self._conformed(result) for result in results], how="vertical") if results else None
         if answered is None:
             return pl.DataFrame(schema=self._schema)
@@ -102,14 +102,14 @@ class Writer:
             own = pl.when(sent(key)).then(own)
         return frame.with_columns(pl.coalesce(ID, own).alias(ID))
 
-    def _rounds(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """Say how many records with the same id come before each in the request."""
-        if not frame.get_column(ID).drop_nulls().is_duplicated().any():
-            return frame.with_columns(pl.lit(0).alias(_ROUND))
-        before = pl.int_range(pl.len()).over(ID)
-        return frame.with_columns(pl.when(pl.col(ID).is_null()).then(0).otherwise(before).alias(_ROUND)).sort(
-            _ROUND, ROW
-        )
+    def _rounds(self, frame: pl.DataFrame) -> list[pl.DataFrame]:
+        """Divide the records so that none comes twice in one part; all of one record's come in their order."""
+        ids = frame.get_column(ID)
+        if ids.n_unique() + max(ids.null_count() - 1, 0) == frame.height:
+            return [frame] if frame.height else []
+        before = pl.when(pl.col(ID).is_null()).then(0).otherwise(pl.int_range(pl.len()).over(ID))
+        numbered = frame.with_columns(before.alias(_ROUND)).sort(_ROUND, ROW)
+        return [part.drop(_ROUND) for part in numbered.partition_by(_ROUND, maintain_order=True)]
 
     def _with_new_keys(self, transaction: Transaction, part: pl.DataFrame) -> pl.DataFrame:
         """Give an id to every record that has none yet."""
