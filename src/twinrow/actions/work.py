@@ -73,7 +73,7 @@ def retry_skipped(context: ActionContext, mapping: str, numbers: list[int] | Non
     """Take skipped records of a mapping (all, or pending rows by number) off the list, so that the next run tries them."""
     stored = context.mapping(mapping)
     with context.database.transaction() as connection:
-        return retry(connection, stored, numbers)
+        return retry(connection, stored, context.clock.now(), numbers)
 
 
 @dataclass(frozen=True, slots=True)

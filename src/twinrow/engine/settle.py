@@ -481,8 +481,10 @@ def _store_pending(
 
 
 def _mark_gone(connection: Connection, context: PassContext, passed: pl.DataFrame) -> None:
-    """Remember that the source records of couplings are gone."""
-    gone = passed.filter(pl.col(DELETED) & pl.col(c.COUPLING).is_not_null()).get_column(c.COUPLING).to_list()
+    """Remember that the source records of couplings are gone; nothing is to be tried with them any more."""
+    deleted = passed.filter(DELETED)
+    clear_pending(connection, context.mapping, context.pass_, deleted.get_column(ID).to_list())
+    gone = deleted.get_column(c.COUPLING).drop_nulls().to_list()
     if gone:
         set_state(connection, gone, on=GONE[context.pass_.source])
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import polars as pl
-from sqlalchemy import Connection, func, or_, select, update
+from sqlalchemy import Connection, func, insert, or_, select, update
 
 from twinrow.batch.columns import ID, INSTANT
-from twinrow.model.outcomes import Decision
+from twinrow.model.outcomes import Decision, Recovery
 from twinrow.model.sides import Pass
 from twinrow.store.bulk import delete_in, insert_frame, select_in
 from twinrow.store.couplings import State, newest_coupling, set_state
@@ -41,6 +41,9 @@ PENDING_SCHEMA: dict[str, pl.DataType] = {
     "at": INSTANT,
 }
 """`@id` is the source record's; `not_before` is in the destination's own clock; `since` and `at` are in the store's."""
+
+TRY_AGAIN = "taken off the skipped list, to be tried again"
+"""The message of a pending row whose record somebody wants to be tried again."""
 
 _INSTANTS = ("not_before", "since", "at")
 
@@ -155,20 +158,52 @@ def list_pending(
     return found
 
 
-def retry(connection: Connection, mapping: StoredMapping, numbers: Sequence[int] | None = None) -> int:
-    """Take pending rows (by number, or all of a mapping) off the skipped list; return how many. The next run tries them."""
+def retry(
+    connection: Connection, mapping: StoredMapping, at: datetime, numbers: Sequence[int] | None = None
+) -> int:
+    """Take pending rows (by number, or all of a mapping) off the skipped list; return how many. The next run tries them.
+
+    A coupling that was skipped was left alone in both directions: it is looked at again in both.
+    """
     wanted = (pending.c.mapping_id == mapping.id) & pending.c.skipped.is_(True)
     if numbers is not None:
         wanted &= pending.c.id.in_(numbers)
-    chosen = connection.execute(select(pending.c.id, pending.c.coupling_id).where(wanted)).fetchall()
-    coupled = [number for _, number in chosen if number is not None]
+    chosen = connection.execute(select(pending).where(wanted)).fetchall()
+    coupled = [row.coupling_id for row in chosen if row.coupling_id is not None]
     set_state(connection, coupled, off=State.SKIPPED)
-    connection.execute(
-        update(pending)
-        .where(or_(pending.c.id.in_([row.id for row in chosen]), pending.c.coupling_id.in_(coupled)))
-        .values(skipped=False, failures=0, message="")
-    )
+    again = {"skipped": False, "failures": 0, "message": TRY_AGAIN, "at": at}
+    concerned = or_(pending.c.id.in_([row.id for row in chosen]), pending.c.coupling_id.in_(coupled))
+    connection.execute(update(pending).where(concerned).values(**again))
+    _look_at_both_sides(connection, mapping, coupled, again)
     return len(chosen)
+
+
+def _look_at_both_sides(
+    connection: Connection, mapping: StoredMapping, numbers: Sequence[int], again: dict[str, object]
+) -> None:
+    known = {
+        (row.coupling_id, row._mapping["pass"])
+        for row in connection.execute(
+            select(pending.c.coupling_id, pending.c["pass"]).where(pending.c.coupling_id.in_(numbers))
+        )
+    }
+    rows = [
+        {
+            "mapping_id": mapping.id,
+            "pass": pass_.value,
+            "source_key": row._mapping[f"{pass_.source.value}_key"],
+            "coupling_id": row.id,
+            "decision": int(Decision.SET_ASIDE),
+            "recovery": Recovery.RETRY.value,
+            "since": again["at"],
+            **again,
+        }
+        for row in connection.execute(select(couplings).where(couplings.c.id.in_(numbers)))
+        for pass_ in mapping.mapping.direction.passes
+        if (row.id, pass_.value) not in known
+    ]
+    if rows:
+        connection.execute(insert(pending), rows)
 
 
 UNRESOLVED_SCHEMA: dict[str, pl.DataType] = {
