@@ -28,6 +28,9 @@ from twinrow.model.tables import Table
 REQUEST_LIFETIME = timedelta(minutes=18)
 """A request may wait 8 minutes for its turn, and is ended 10 minutes after that (protocol page, section 10)."""
 
+CHECK_SECONDS = 10.0
+"""How long each request of a connection test is tried."""
+
 # In English, because refusals are read for the fields that they name.
 _HEADERS = {"Accept": "application/json", "Accept-Language": "en-US"}
 _REMEDIES = Remedies(
@@ -63,7 +66,8 @@ class BusinessCentral:
 
     def test(self) -> list[Check]:
         """Look at everything that must be right before anything else works."""
-        return run_checks(self._site, self._tables, self._reading)
+        with self._client.patience(CHECK_SECONDS):
+            return run_checks(self._site, self._tables, self._reading)
 
     def now(self) -> datetime:
         """Return the time of the service, by the dates of its answers."""

@@ -155,15 +155,12 @@ class Tables:
         return ApiTable(route, table, wire, _capabilities(wire, written, self._site.settings.chosen_ids))
 
     def _absent(self, route: Route, known: KnownTable | None, wire: Mapping[str, WireField]) -> dict[str, str]:
-        if known is None:
+        if known is None or route.name == OWN_ROUTE:
             return {}
-        if route.name == OWN_ROUTE or "own" not in known.pages:
-            return {}
-        reason = (
-            "only twinrow's extension serves it, and this environment does not have it"
-            if OWN_ROUTE in self._site.settings.routes
-            else f"only twinrow's extension serves it, and the setting routes does not name {OWN_ROUTE}"
-        )
+        if OWN_ROUTE in self._site.missing:
+            reason = "only twinrow's extension serves it, and this environment does not have it"
+        else:
+            reason = f"only twinrow's extension serves it, and the setting routes does not name {OWN_ROUTE} first"
         return {item.name: reason for item in known.fields if item.only_on == "own" and item.name not in wire}
 
     def _captions(self, route: Route, name: str) -> dict[str, str]:

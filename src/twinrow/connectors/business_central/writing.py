@@ -60,6 +60,9 @@ FIRST = ("type", "customerId", "vendorId", "companyNumber", "companyName", "prim
 LAST = ("country", "postalCode", "city", "state")
 """What is sent before and after everything else."""
 
+_TOLD = (STATUS, ERROR, ERROR_CODE, ERROR_FIELD, REMEDY, RECOVERY)
+"""The columns of a result that say how a write ended."""
+
 _METHODS = {WriteKind.CREATE: "POST", WriteKind.UPDATE: "PATCH", WriteKind.DELETE: "DELETE"}
 
 
@@ -120,13 +123,15 @@ class Writing:
     def _until_ids_are_taken(self, work: _Work, rows: Sequence[int]) -> Sequence[int]:
         """Make records one by one until one shows that its id was taken; return the rows that are left to be sent."""
         left = list(rows)
-        while left and not self._takes_ids.get(work.table.name):
-            row = left.pop(0)
+        keyed = [row for row in rows if work.chosen_id(row) is not None]
+        while keyed and not self._takes_ids.get(work.table.name):
+            row = keyed.pop(0)
+            left.remove(row)
             self._send(work, [[row]])
             if work.nothing_done is not None:
                 return []
             made = work.made_id(row)
-            if made is not None and work.chosen_id(row) is not None:
+            if made is not None:
                 self._takes_ids[work.table.name] = made == work.chosen_id(row)
                 if made != work.chosen_id(row):
                     for unsent_row in left:
@@ -211,6 +216,7 @@ class _Work:
         self._versions: list[str | None] = (
             self._frame.get_column(VERSION).to_list() if VERSION in self._frame.columns else [None] * self._frame.height
         )
+        # Without a verdict a record was written.
         self.verdicts: list[Verdict | None] = [None] * self._frame.height
         self._written: list[tuple[int, Any]] = []
         self._reached = False
@@ -300,27 +306,33 @@ class _Work:
     def result(self) -> pl.DataFrame:
         """Return the result of the request."""
         schema = result_schema(self.table.table, self._request.answered)
-        verdicts = [verdict or Verdict(Status.WRITTEN) for verdict in self.verdicts]
         creating = self._request.kind is WriteKind.CREATE
-        asked = [None] * len(verdicts) if creating else self._ids
-        rows = pl.DataFrame(
+        told = [(row, verdict) for row, verdict in enumerate(self.verdicts) if verdict is not None]
+        verdicts = pl.DataFrame(
             {
-                STATUS: [verdict.status.value for verdict in verdicts],
-                "asked": pl.Series([v.id or id for v, id in zip(verdicts, asked, strict=True)], dtype=pl.String),
-                ERROR: [verdict.error for verdict in verdicts],
-                ERROR_CODE: [verdict.code for verdict in verdicts],
-                ERROR_FIELD: [verdict.field for verdict in verdicts],
-                REMEDY: [verdict.remedy for verdict in verdicts],
-                RECOVERY: [verdict.recovery for verdict in verdicts],
+                "row": [row for row, _ in told],
+                STATUS: [verdict.status.value for _, verdict in told],
+                "there": [verdict.id for _, verdict in told],
+                ERROR: [verdict.error for _, verdict in told],
+                ERROR_CODE: [verdict.code for _, verdict in told],
+                ERROR_FIELD: [verdict.field for _, verdict in told],
+                REMEDY: [verdict.remedy for _, verdict in told],
+                RECOVERY: [verdict.recovery for _, verdict in told],
             },
+            schema={"row": pl.UInt32(), "there": pl.String(), **{name: schema[name] for name in _TOLD}},
             strict=False,
-        ).with_row_index("row")
+        )
         written = self.reader.frame([body for _, body in self._written]).with_columns(
             pl.Series("row", [row for row, _ in self._written], dtype=pl.UInt32)
         )
-        joined = rows.join(written, on="row", how="left", maintain_order="left")
-        joined = joined.with_columns(pl.coalesce(ID, "asked").alias(ID))
-        return joined.select(pl.col(name).cast(kind) for name, kind in schema.items())
+        asked = pl.Series("asked", [None] * len(self._ids) if creating else self._ids, dtype=pl.String)
+        rows = asked.to_frame().with_row_index("row")
+        for part in (verdicts, written):
+            rows = rows.join(part, on="row", how="left", maintain_order="left")
+        rows = rows.with_columns(
+            pl.col(STATUS).fill_null(Status.WRITTEN.value), pl.coalesce(ID, "there", "asked").alias(ID)
+        )
+        return rows.select(pl.col(name).cast(kind) for name, kind in schema.items())
 
 
 def _bodies(table: ApiTable, request: WriteRequest) -> list[str]:

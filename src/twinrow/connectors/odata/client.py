@@ -13,6 +13,7 @@ import ssl
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 
@@ -165,6 +166,16 @@ class ODataClient:
     def refused(self, error: ServiceError) -> TwinrowError:
         """Return the exception for a refusal that came as a part of an answer."""
         return refusal(error, self.system, self._remedies)
+
+    @contextmanager
+    def patience(self, seconds: float) -> Iterator[None]:
+        """Within the context, try each request no longer than that: someone is looking on."""
+        usual = self._pacing.patience
+        self._pacing.patience = min(usual, seconds)
+        try:
+            yield
+        finally:
+            self._pacing.patience = usual
 
     def exchange_all(self, calls: Sequence[Call]) -> Iterator[Outcome]:
         """Send calls, several at once, and yield what became of them in their order.

@@ -54,15 +54,15 @@ class Pacing:
 
 
 class Attempts:
-    """The waits of one request between its attempts; together no longer than the patience."""
+    """The attempts of one request: what it takes and waits in all is no longer than the patience."""
 
     def __init__(self, pacing: Pacing) -> None:
         self._pacing = pacing
-        self._left = pacing.patience
+        self._until = pacing.clock.monotonic() + pacing.patience
         self._next = FIRST_WAIT
 
     def wait(self, told: float | None, *, all_requests: bool) -> bool:
-        """Wait before another attempt; False when the patience is used up, then at once.
+        """Wait before another attempt; False when that would go beyond the patience, then at once.
 
         `told` is the wait in seconds that the service has named. `all_requests`: it is the service that cannot, so that
         nothing else should be sent meanwhile.
@@ -70,9 +70,8 @@ class Attempts:
         spread = random.uniform(0.5, 1.0) if told is None else random.uniform(1.0, 1.1)  # noqa: S311 - no secret
         seconds = max(0.0, (self._next if told is None else told) * spread)
         self._next = min(self._next * 2, LONGEST_WAIT)
-        if seconds > self._left:
+        if self._pacing.clock.monotonic() + seconds > self._until:
             return False
-        self._left -= seconds
         if all_requests:
             self._pacing.hold(seconds)
         self._pacing.clock.sleep(seconds)

@@ -20,7 +20,7 @@ class ODataSettings(BaseModel):
     One of `secret`, `certificate` (a PEM or PFX file; `certificate_password` where it has one) and `managed_identity`
     says how we prove who we are. `authority` is another sign-in service than Microsoft's public one; `ca_file` names
     certificate authorities to be trusted besides the usual ones, by the system and by a named authority.
-    `patience_seconds` is how long one request may wait in all for a system that says "not now", `timeout_seconds` how
+    `patience_seconds` is how long one request may be tried in all while a system says "not now", `timeout_seconds` how
     long a system may be silent before a request counts as unanswered.
     """
 

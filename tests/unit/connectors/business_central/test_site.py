@@ -161,6 +161,17 @@ def test_what_is_wrong_is_told_with_what_to_do(answer: Any, name: str, found: st
     assert remedy in check.remedy
 
 
+def test_a_connection_test_does_not_wait_long() -> None:
+    company = Company(patience_seconds=300)
+    company.override = lambda _: refused(503, "Busy", "Later.")
+    (check,) = company.connector.test()
+    assert not check.passed
+    assert company.clock.monotonic() <= 10
+    with pytest.raises(SystemUnavailable):
+        company.connector.tables()
+    assert company.clock.monotonic() > 100
+
+
 def test_metadata_that_cannot_be_read() -> None:
     company = Company()
     company.override = lambda request: said(200, b"<html>") if request.url.path.endswith("$metadata") else None

@@ -85,6 +85,13 @@ def test_a_route_that_is_not_named_is_not_asked() -> None:
     assert not any("twinrow" in sent for sent in company.sent)
 
 
+def test_a_route_that_is_not_preferred_is_only_asked_for_what_others_lack() -> None:
+    company = Company(routes=("v2.0", "twinrow/sync/v1.0"))
+    assert company.connector.capabilities("customers").feed is FeedKind.MODIFIED_AT
+    assert "first" in company.connector.describe("customers").absent["faxNo"]
+    assert company.connector.capabilities("shippingAgents").feed is FeedKind.ROW_VERSION
+
+
 def test_what_tables_can_do(own: Company, standard: Company) -> None:
     can = own.connector.capabilities("customers")
     assert (can.feed, can.create_keys, can.mark_field) == (FeedKind.ROW_VERSION, CreateKeys.MARK, "syncMark")

@@ -29,6 +29,13 @@ def test_patience_is_for_all_waits_together() -> None:
     assert clock.monotonic() < 67
 
 
+def test_what_an_attempt_takes_counts_too() -> None:
+    clock = SettableClock()
+    attempts = Pacing(clock, parallel=1, patience=100).attempts()
+    clock.advance(timedelta(seconds=99.9))
+    assert not attempts.wait(None, all_requests=False)
+
+
 def test_what_one_request_is_told_holds_for_all() -> None:
     clock = SettableClock()
     pacing = Pacing(clock, parallel=2, patience=100)
