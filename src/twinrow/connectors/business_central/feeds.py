@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from typing import Self
 
 import msgspec
@@ -29,7 +30,7 @@ import polars as pl
 from twinrow.batch.columns import ID, MODIFIED_AT, conform, empty_batch
 from twinrow.connectors.base import ChangePage, ChangeRequest, FeedKind
 from twinrow.connectors.business_central.filters import TIME_TOLERANCE, filter_text
-from twinrow.connectors.business_central.reading import Reading
+from twinrow.connectors.business_central.reading import LinkLost, Reading
 from twinrow.connectors.business_central.settings import MOST_ROWS
 from twinrow.connectors.business_central.site import Site
 from twinrow.connectors.business_central.tables import MODIFIED, ROW_VERSION, ApiTable
@@ -191,9 +192,12 @@ class Feeds:
         if not address:
             yield ChangePage(empty_batch(table.table, request.fields), "w", "w")
             return
-        for page in self._reading.follow(address, request.page_rows, reader):
-            frame = conform(page.frame, table.table, request.fields)
-            yield ChangePage(frame, f"w{page.next_link or ''}", None if page.next_link else "w")
+        try:
+            for page in self._reading.follow(address, request.page_rows, reader):
+                frame = conform(page.frame, table.table, request.fields)
+                yield ChangePage(frame, f"w{page.next_link or ''}", None if page.next_link else "w")
+        except LinkLost:
+            raise expired(self._client.system, table.name) from None
 
 
 class _ByTime:
@@ -244,14 +248,12 @@ class _ByTime:
         end = position.behind + 2 * TIME_TOLERANCE
         text = f"{MODIFIED} le {instant_literal(end + TIME_TOLERANCE)}"
         start = _from(position.behind)
-        page = self._page(f"{start} and {text}" if start else text, [self._select])
-        while True:
+        first = self._page(f"{start} and {text}" if start else text, [self._select])
+        further = self._reading.behind(self._table, first, self._asked, self._reader)
+        for page in chain([first], map(self._timed, further)):
             rest = self._behind(position, page.frame).filter(pl.col(_TIME) <= end)
             for piece in self._pieces(rest):
                 yield self._change_page(piece, position)
-            if page.next_link is None:
-                return
-            page = self._timed(self._reading.page(page.next_link, self._asked, self._reader))
 
     def _page(self, text: str, options: list[str]) -> Page:
         return self._timed(

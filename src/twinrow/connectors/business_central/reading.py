@@ -26,9 +26,16 @@ from twinrow.connectors.odata.errors import RequestRefused
 from twinrow.connectors.odata.filters import is_guid
 from twinrow.connectors.odata.paging import Pages, unreadable
 from twinrow.connectors.odata.records import Page, RecordReader, WireProperty
+from twinrow.model.errors import SystemUnavailable
 from twinrow.model.filters import Comparison, Filter, filter_fields
 
 ETAG = "@odata.etag"
+
+SKIP_TOKEN_GONE = "SkipTokenIsNoLongerValid"  # noqa: S105 - a code of the service
+"""The service's word for a link to a page whose predecessor's last record was deleted meanwhile."""
+
+READ_AGAIN = 3
+"""How often a selection is begun anew when such a link is met."""
 
 LONGEST_ADDRESS = 2_000
 """Characters of an address that every server in between lets through; longer ones travel inside a batch."""
@@ -54,6 +61,17 @@ def record_columns(table: ApiTable, fields: Iterable[str]) -> tuple[list[WirePro
     return [WireProperty(ETAG, str), *properties.values()], columns
 
 
+class LinkLost(SystemUnavailable):
+    """The link to the next page leads nowhere any more; reading must begin again."""
+
+    def __init__(self, system: str) -> None:
+        super().__init__(
+            f"{system} has lost the place up to which records were read",
+            cause="The last record of a page was deleted before the next page was asked for.",
+            remedy="Read again.",
+        )
+
+
 class Reading:
     """Reads records of a company."""
 
@@ -75,6 +93,16 @@ class Reading:
         self, table: ApiTable, fields: Sequence[str], condition: Filter | None, limit: int | None
     ) -> pl.DataFrame:
         """Return the records that satisfy a condition, `limit` at the most."""
+        for _ in range(READ_AGAIN - 1):
+            try:
+                return self._select(table, fields, condition, limit)
+            except LinkLost:
+                continue
+        return self._select(table, fields, condition, limit)
+
+    def _select(
+        self, table: ApiTable, fields: Sequence[str], condition: Filter | None, limit: int | None
+    ) -> pl.DataFrame:
         needed = tuple(dict.fromkeys([*fields, *sorted(filter_fields(condition))]))
         frames: list[pl.DataFrame] = []
         found: set[str] = set()
@@ -107,7 +135,7 @@ class Reading:
         """Yield the ids of all records, in pages."""
         reader = self.reader(table, ())
         address = self.address(table, "", f"$select={KEY}")
-        for page in self._pages.follow(address, _rows(MOST_ROWS), reader):
+        for page in self.follow(address, MOST_ROWS, reader):
             yield page.frame.get_column(ID)
 
     def pages(
@@ -119,8 +147,7 @@ class Reading:
         if len(texts) == 1:
             address = self.address(table, texts[0], select)
             if len(address) <= LONGEST_ADDRESS:
-                headers = _rows(rows or self._site.settings.page_rows)
-                for page in self._pages.follow(address, headers, reader):
+                for page in self.follow(address, rows or self._site.settings.page_rows, reader):
                     yield page.frame
                 return
         yield from self._batched(table, texts, select, reader)
@@ -143,8 +170,7 @@ class Reading:
                 raise self._client.refusal(outcome)
             for page in self._pages_of(outcome.content, len(batch), reader):
                 yield page.frame
-                link = self._pages.next_address(f"{root}/{path}", page)
-                for further in self._pages.follow(link, headers, reader) if link is not None else ():
+                for further in self.behind(table, page, ROWS_OF_PART, reader):
                     yield further.frame
 
     def _pages_of(self, content: bytes, count: int, reader: RecordReader) -> list[Page]:
@@ -189,8 +215,19 @@ class Reading:
         return self._pages.read(address, _rows(rows), reader)
 
     def follow(self, address: str, rows: int, reader: RecordReader) -> Iterator[Page]:
-        """Read a page and all that follow it by the service's own links."""
-        return self._pages.follow(address, _rows(rows), reader)
+        """Read a page and all that follow it by the service's own links. Raises `LinkLost`."""
+        try:
+            yield from self._pages.follow(address, _rows(rows), reader)
+        except RequestRefused as refusal:
+            if refusal.error.code == SKIP_TOKEN_GONE:
+                raise LinkLost(self._client.system) from None
+            raise
+
+    def behind(self, table: ApiTable, page: Page, rows: int, reader: RecordReader) -> Iterator[Page]:
+        """Read all pages that follow one of a table. Raises `LinkLost`."""
+        link = self._pages.next_address(table.route.root, page)
+        if link is not None:
+            yield from self.follow(link, rows, reader)
 
     def refused(self, table: ApiTable) -> frozenset[str]:
         """Return the fields that the service does not filter by."""

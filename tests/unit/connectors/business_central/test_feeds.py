@@ -296,3 +296,49 @@ def test_ids_are_those_of_the_records(standard: Company) -> None:
     pages = list(standard.connector.ids("shipmentMethods"))
     assert {id for page in pages for id in page} == made
     assert set(standard.connector.fetch("shipmentMethods", (), sorted(made))[ID]) == made
+
+
+def deleting_behind_the_first_page(company: Company, times: int = 1) -> Any:
+    """Somebody deletes the last record of a page before the next one is asked for."""
+    left = [times]
+
+    def override(request: httpx2.Request) -> httpx2.Response | None:
+        token = request.url.params.get("$skiptoken")
+        if token and left[0]:
+            left[0] -= 1
+            company.site.delete(f"shipmentMethods({token})")
+        return None
+
+    return override
+
+
+def test_a_selection_begins_again_when_the_place_is_lost(own: Company) -> None:
+    for number in range(7):
+        own.site.post("shipmentMethods", {"code": f"S{number}"})
+    own.site.switch(page_size=3)
+    own.override = deleting_behind_the_first_page(own)
+    found = own.connector.select("shipmentMethods", ("code",), None)
+    assert found["code"].to_list() == ["S0", "S1", "S3", "S4", "S5", "S6"]
+
+
+def test_a_place_that_is_always_lost_is_a_reason_to_try_later(own: Company) -> None:
+    for number in range(20):
+        own.site.post("shipmentMethods", {"code": f"S{number:02d}"})
+    own.site.switch(page_size=3)
+    own.override = deleting_behind_the_first_page(own, times=20)
+    with pytest.raises(SystemUnavailable, match="lost the place"):
+        own.connector.select("shipmentMethods", ("code",), None)
+    with pytest.raises(SystemUnavailable, match="Read again"):
+        list(own.connector.ids("shipmentMethods"))
+
+
+def test_a_whole_feed_whose_place_is_lost_has_expired(standard: Company) -> None:
+    standard.override = without_times(standard)
+    for number in range(5):
+        standard.site.post("shipmentMethods", {"code": f"S{number}"})
+    pages = read(standard, rows=2)
+    without = standard.override
+    deleting = deleting_behind_the_first_page(standard)
+    standard.override = lambda request: without(request) or deleting(request)
+    with pytest.raises(FeedExpired):
+        read(standard, cursor=pages[0].cursor, rows=2)
