@@ -249,7 +249,7 @@ class _ByTime:
         text = f"{MODIFIED} le {instant_literal(end + TIME_TOLERANCE)}"
         start = _from(position.behind)
         first = self._page(f"{start} and {text}" if start else text, [self._select])
-        further = self._reading.behind(self._table, first, self._asked, self._reader)
+        further = self._reading.behind(self._table, first.next_link, self._asked, self._reader)
         for page in chain([first], map(self._timed, further)):
             rest = self._behind(position, page.frame).filter(pl.col(_TIME) <= end)
             for piece in self._pieces(rest):

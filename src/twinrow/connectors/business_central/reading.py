@@ -15,7 +15,7 @@ import polars as pl
 
 from twinrow.batch.columns import ID, MODIFIED_AT, MODIFIED_BY, VERSION, conform, empty_batch
 from twinrow.batch.filters import filter_expression
-from twinrow.connectors.business_central.filters import filter_texts
+from twinrow.connectors.business_central.filters import MOST_NODES, filter_texts
 from twinrow.connectors.business_central.settings import MOST_PARTS, MOST_ROWS
 from twinrow.connectors.business_central.site import Site
 from twinrow.connectors.business_central.tables import KEY, MODIFIED, MODIFIER, ApiTable
@@ -27,7 +27,7 @@ from twinrow.connectors.odata.filters import is_guid
 from twinrow.connectors.odata.paging import Pages, unreadable
 from twinrow.connectors.odata.records import Page, RecordReader, WireProperty
 from twinrow.model.errors import SystemUnavailable
-from twinrow.model.filters import Comparison, Filter, filter_fields
+from twinrow.model.filters import Filter, filter_fields
 
 ETAG = "@odata.etag"
 
@@ -39,6 +39,9 @@ READ_AGAIN = 3
 
 LONGEST_ADDRESS = 2_000
 """Characters of an address that every server in between lets through; longer ones travel inside a batch."""
+
+IDS_OF_FILTER = MOST_NODES // 5
+"""Records that one filter names: each takes five of the nodes that the service counts."""
 
 ROWS_OF_PART = 1_000
 """Records that each of many answers in one batch may hold."""
@@ -84,10 +87,11 @@ class Reading:
 
     def fetch(self, table: ApiTable, fields: Sequence[str], ids: Sequence[str]) -> pl.DataFrame:
         """Return the records with these ids; what is no id of this service does not exist."""
-        wanted = tuple(id.lower() for id in dict.fromkeys(ids) if is_guid(id))
+        wanted = list(dict.fromkeys([id.lower() for id in ids if is_guid(id)]))
         if not wanted:
             return empty_batch(table.table, fields)
-        return self._whole(table, fields, self.pages(table, fields, filter_texts(Comparison(KEY, "in", wanted), table)))
+        texts = [" or ".join([f"{KEY} eq {id}" for id in piece]) for piece in chunks(wanted, IDS_OF_FILTER)]
+        return self._whole(table, fields, self.pages(table, fields, texts))
 
     def select(
         self, table: ApiTable, fields: Sequence[str], condition: Filter | None, limit: int | None
@@ -168,22 +172,21 @@ class Reading:
                 raise outcome.error
             if outcome.status >= 300:
                 raise self._client.refusal(outcome)
-            for page in self._pages_of(outcome.content, len(batch), reader):
-                yield page.frame
-                for further in self.behind(table, page, ROWS_OF_PART, reader):
+            frame, links = self._pages_of(outcome.content, len(batch), reader)
+            yield frame
+            for link in links:
+                for further in self.behind(table, link, ROWS_OF_PART, reader):
                     yield further.frame
 
-    def _pages_of(self, content: bytes, count: int, reader: RecordReader) -> list[Page]:
+    def _pages_of(self, content: bytes, count: int, reader: RecordReader) -> tuple[pl.DataFrame, list[str]]:
         try:
             answers = reader.parts(content, count)
-            pages = []
             for answer in answers:
-                if answer is None:
-                    raise ValueError("the answer to a part of the batch is missing")
+                if answer is None or answer.unreadable:
+                    raise ValueError("the answer to a part of the batch is missing, or cannot be read")
                 if answer.error is not None:
                     raise self._client.refused(answer.error)
-                pages.append(reader.page_of(answer.body))
-            return pages
+            return reader.pages_of([answer.body for answer in answers if answer is not None])
         except ValueError as error:
             raise unreadable(self._client.system, str(error)) from None
 
@@ -223,11 +226,10 @@ class Reading:
                 raise LinkLost(self._client.system) from None
             raise
 
-    def behind(self, table: ApiTable, page: Page, rows: int, reader: RecordReader) -> Iterator[Page]:
-        """Read all pages that follow one of a table. Raises `LinkLost`."""
-        link = self._pages.next_address(table.route.root, page)
+    def behind(self, table: ApiTable, link: str | None, rows: int, reader: RecordReader) -> Iterator[Page]:
+        """Read all pages from a link that a page of a table has named, if it has. Raises `LinkLost`."""
         if link is not None:
-            yield from self.follow(link, rows, reader)
+            yield from self.follow(self._pages.same_host(table.route.root, link), rows, reader)
 
     def refused(self, table: ApiTable) -> frozenset[str]:
         """Return the fields that the service does not filter by."""

@@ -34,6 +34,6 @@ def _json(text: str) -> str:
     return msgspec.json.encode(text).decode()
 
 
-def chunks(rows: Sequence[str], size: int) -> list[Sequence[str]]:
-    """Cut a sequence into pieces of that size."""
-    return [rows[start : start + size] for start in range(0, len(rows), size)]
+def chunks(texts: Sequence[str], size: int) -> list[Sequence[str]]:
+    """Cut a sequence of texts into pieces of that size."""
+    return [texts[start : start + size] for start in range(0, len(texts), size)]

@@ -37,17 +37,19 @@ class Pages:
             link = self.next_address(link, page)
 
     def next_address(self, address: str, page: Page) -> str | None:
-        """Return the address of the page after this one. Raises `ConfigurationError` when it leads elsewhere."""
-        if page.next_link is None:
-            return None
-        here, there = urlsplit(address), urlsplit(page.next_link)
+        """Return the address of the page after this one. Raises `ConfigurationError` when it leads to another host."""
+        return None if page.next_link is None else self.same_host(address, page.next_link)
+
+    def same_host(self, address: str, link: str) -> str:
+        """Return a link that an answer from `address` has named. Raises `ConfigurationError` when it leads elsewhere."""
+        here, there = urlsplit(address), urlsplit(link)
         if (here.scheme, here.netloc.lower()) != (there.scheme, there.netloc.lower()):
             raise ConfigurationError(
                 f"{self._client.system} names another host for the next page of its records",
                 cause=f"We asked {here.scheme}://{here.netloc}, it names {there.scheme}://{there.netloc}.",
                 remedy="Use the address by which the system knows itself.",
             )
-        return page.next_link
+        return link
 
 
 def unreadable(system: str, reason: str) -> SystemUnavailable:

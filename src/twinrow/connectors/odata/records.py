@@ -126,11 +126,15 @@ class RecordReader:
             raise ValueError(str(error)) from None
         return Page(self.frame(read.value), read.next_link)
 
-    def page_of(self, body: Any) -> Page:
-        """Return the page that the body of a batch part is. Raises ValueError when it is none."""
-        if body is None or body.value is None:
+    def pages_of(self, bodies: Sequence[Any]) -> tuple[pl.DataFrame, list[str]]:
+        """Return the records of all pages that bodies of batch parts are, and the addresses of the pages after them.
+
+        Raises ValueError when one of them is no page.
+        """
+        if any(body is None or body.value is None for body in bodies):
             raise ValueError("a page of records has no value")
-        return Page(self.frame(body.value), body.next_link)
+        records = [record for body in bodies for record in body.value]
+        return self.frame(records), [body.next_link for body in bodies if body.next_link is not None]
 
     def frame(self, records: Sequence[Any]) -> pl.DataFrame:
         """Return records (or bodies of batch parts that are records) as a frame."""

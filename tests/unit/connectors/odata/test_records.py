@@ -80,7 +80,10 @@ def test_the_answer_to_a_batch() -> None:
     assert gone is not None
     assert gone.error == ServiceError(404, "Gone", "It is gone.")
     assert found is not None
-    assert READER.page_of(found.body).frame["name"].to_list() == ["found"]
+    frame, links = READER.pages_of([found.body, found.body])
+    assert (frame["name"].to_list(), links) == (["found", "found"], [])
+    with pytest.raises(ValueError, match="no value"):
+        READER.pages_of([made.body])
     assert missing is None
 
 
