@@ -144,7 +144,7 @@ class Transaction(ABC):
 
     def stored_keys(self, shape: Shape, ids: Sequence[str]) -> list[Any]:
         """Return the ids in the form in which they are compared with the key, without those that no key can be."""
-        return [key for id in ids if (key := self.database.stored(shape.key, id)) is not None]
+        return self.database.stored_keys(shape, ids)
 
 
 class Database(ABC):
@@ -211,6 +211,12 @@ class Database(ABC):
     @abstractmethod
     def stored(self, column: Column, value: Any) -> Any:
         """Return a value of a filter in the form in which it is compared with the column; None where nothing equals it."""
+
+    def stored_keys(self, shape: Shape, ids: Sequence[str]) -> list[Any]:
+        """Return ids in the form in which they are compared with the key, without those that no key can be."""
+        if shape.key.storage is Storage.TEXT and self.forbidden_character is None:
+            return list(ids)
+        return [key for id in ids if (key := self.stored(shape.key, id)) is not None]
 
     @abstractmethod
     def comparable(self, column: Column) -> sa.ColumnElement[Any]:

@@ -44,6 +44,7 @@ OLDEST_VERSION = 130_000
 STATEMENT_TIMEOUT = timedelta(minutes=4)
 LOCK_TIMEOUT = timedelta(seconds=20)
 IDLE_TIMEOUT = timedelta(minutes=1)
+_GUID = re.compile(GUID_PATTERN)
 _SESSION = (
     "SET TIME ZONE 'UTC'",
     "SET DateStyle = 'ISO'",
@@ -263,7 +264,7 @@ class Postgresql(Database):
             case Decimal():
                 return format(value, "f")
             case str() if column.storage is Storage.UUID:
-                return value.lower() if re.match(GUID_PATTERN, value.lower()) else None
+                return value.lower() if _GUID.match(value.lower()) else None
             case str() if column.storage is Storage.INTEGER:
                 return int(value) if value.lstrip("-").isdecimal() and abs(int(value)) < 2**63 else None
             case str() if column.storage is Storage.ENUM:
@@ -271,6 +272,14 @@ class Postgresql(Database):
             case str() if "\0" in value:
                 return None
         return value
+
+    def stored_keys(self, shape: Shape, ids: Sequence[str]) -> list[Any]:
+        """Return ids in the form in which they are compared with the key, without those that no key can be."""
+        if shape.key.storage is Storage.TEXT:
+            return [id for id in ids if "\0" not in id]
+        if shape.key.storage is Storage.UUID:
+            return [id for lower in ids if _GUID.match(id := lower.lower())]
+        return super().stored_keys(shape, ids)
 
     def comparable(self, column: Column) -> sa.ColumnElement[Any]:
         """Return the column as it is."""

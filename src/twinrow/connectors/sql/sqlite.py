@@ -42,6 +42,8 @@ BUSY_SECONDS = 30
 """How long another program's write lock is waited for; `?timeout=SECONDS` in the address says otherwise."""
 _BARRIER_SECONDS = 2.0
 _CACHE_KIB = 64_000
+_CHECKPOINT_PAGES = 10_000
+"""Pages that may wait in the write-ahead log before they are moved: moving them after each batch takes longer than the batch."""
 _PASSING = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_FULL", "SQLITE_NOMEM", "SQLITE_CANTOPEN", "SQLITE_PROTOCOL")
 
 
@@ -50,6 +52,7 @@ class Sqlite(Database):
 
     kind = "SQLite"
     default_overlap = timedelta()
+    inserts_quickly = True
     request_lifetime = timedelta(seconds=2 * BUSY_SECONDS)
 
     def __init__(self, name: str, url: sa.URL) -> None:
@@ -350,6 +353,7 @@ def _prepare(connection: sqlite3.Connection, record: Any) -> None:  # noqa: ARG0
     connection.isolation_level = None  # transactions begin and end where this module says so
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
 
 
 def _roll_back(connection: sqlite3.Connection) -> None:

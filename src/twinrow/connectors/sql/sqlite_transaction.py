@@ -5,8 +5,10 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import Any
 
 import polars as pl
+import sqlalchemy as sa
 
 from twinrow.batch.columns import ID, VERSION
 from twinrow.connectors.sql.database import Database, Rows, Transaction, quoted
@@ -62,11 +64,9 @@ class SqliteTransaction(Transaction):
         seq = self._connection.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (shape.found.name,)).fetchone()
         return max(int(highest or 0), int(seq[0]) if seq is not None else 0)
 
-    def insert(self, shape: Shape, frame: pl.DataFrame, names: Sequence[str], *, likely_new: bool) -> set[str]:  # noqa: ARG002
-        """Look which are there, and insert the others."""
-        ids = frame.get_column(ID)
-        there = set(self.versions(shape, ids.to_list()).get_column(ID).to_list())
-        new = frame.filter(~ids.is_in(sorted(there))) if there else frame
+    def insert(self, shape: Shape, frame: pl.DataFrame, names: Sequence[str], *, likely_new: bool) -> set[str]:
+        """Insert the records; look first which are there where that is not unlikely."""
+        new = frame if likely_new else frame.filter(~self._are_there(shape, frame.get_column(ID)))
         written = list(dict.fromkeys([shape.key.name, *names]))
         listed = [quoted(name) for name in written]
         self._connection.executemany(
@@ -75,6 +75,12 @@ class SqliteTransaction(Transaction):
             encode(_with_keys(new, shape), [shape.columns[name] for name in written], self._time_texts(shape)),
         )
         return set(new.get_column(ID).to_list())
+
+    def _are_there(self, shape: Shape, ids: pl.Series) -> pl.Series:
+        condition = self.database.is_one_of(shape.key, self.stored_keys(shape, ids.to_list()))
+        statement: sa.Select[Any] = sa.select(shape.key_column.label("key")).select_from(shape.source).where(condition)
+        there = self._rows(statement, [("key", shape.key)]).get_column("key").cast(pl.String)
+        return ids.is_in(there.implode())
 
     def versions(self, shape: Shape, ids: Sequence[str]) -> pl.DataFrame:
         """Return ids and versions; the lock keeps the records from being changed."""

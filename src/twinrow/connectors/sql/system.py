@@ -179,7 +179,7 @@ class SqlSystem:
         """Return the records with these ids that there are."""
         shape = self._shape(table)
         _hold_fields(shape, fields)
-        keys = [key for id in dict.fromkeys(ids) if (key := self._database.stored(shape.key, id)) is not None]
+        keys = self._database.stored_keys(shape, list(dict.fromkeys(ids)))
         frames = [
             self._database.read(shape, fields, [self._database.is_one_of(shape.key, keys[start : start + FETCH_ROWS])])
             for start in range(0, len(keys), FETCH_ROWS)
