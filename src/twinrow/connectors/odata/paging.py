@@ -43,7 +43,7 @@ class Pages:
     def same_host(self, address: str, link: str) -> str:
         """Return a link that an answer from `address` has named. Raises `ConfigurationError` when it leads elsewhere."""
         here, there = urlsplit(address), urlsplit(link)
-        if (here.scheme, here.netloc.lower()) != (there.scheme, there.netloc.lower()):
+        if (here.scheme, here.hostname, here.port or 443) != (there.scheme, there.hostname, there.port or 443):
             raise ConfigurationError(
                 f"{self._client.system} names another host for the next page of its records",
                 cause=f"We asked {here.scheme}://{here.netloc}, it names {there.scheme}://{there.netloc}.",

@@ -13,7 +13,7 @@ ADDRESS = "https://system.example/api/things?$select=n"
 
 
 def test_links_are_followed_as_they_are_with_the_same_headers() -> None:
-    link = "https://SYSTEM.example/api/things?aid=FIN&$skiptoken=1"
+    link = "https://SYSTEM.example:443/api/things?aid=FIN&$skiptoken=1"
     service = Service(
         said(200, f'{{"value":[{{"n":1}}],"@odata.nextLink":"{link}"}}'.encode()), said(200, b'{"value":[{"n":2}]}')
     )
