@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import ssl
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -60,6 +62,17 @@ def test_addresses_on_line_and_on_premises() -> None:
     assert on_line.api_root == "https://api.businesscentral.dynamics.com/v2.0/contoso.example/Production/api"
     at_home = BusinessCentralSettings(address="https://erp.example:7048/BC/", **common)  # type: ignore[arg-type]
     assert at_home.api_root == "https://erp.example:7048/BC/api"
+
+
+def test_every_setting_is_explained() -> None:
+    page = (Path(__file__).parents[4] / "docs" / "how-to" / "business-central-system.md").read_text(encoding="utf-8")
+    told = {
+        name
+        for line in page.splitlines()
+        if line.startswith("| `")
+        for name in re.findall(r"`(\w+)`", line.split("|")[1])
+    }
+    assert told == set(BusinessCentralSettings.model_fields)
 
 
 @pytest.mark.parametrize("named", ["Wieland Werke GmbH", "wieland werke gmbh", "6F1A2C58-0D3B-4B7E-9A41-2F9E3C5D7B10"])
