@@ -8,7 +8,7 @@ boundary in one scan; heads and bodies stay bytes until someone wants them.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from twinrow.connectors.odata.client import Answer, Call
@@ -89,8 +89,3 @@ def _part(piece: bytes) -> Part:
     if start < 0 or end < 0 or not status.isdigit():
         raise ValueError("a part of the answer to a batch has no status")
     return Part(int(status), piece[start:end], piece[end + 4 :].removesuffix(b"\r\n"))
-
-
-def chunks(parts: Sequence[str], size: int) -> list[Sequence[str]]:
-    """Cut a sequence of parts into batches of that many."""
-    return [parts[start : start + size] for start in range(0, len(parts), size)]

@@ -16,7 +16,7 @@ class Pause:
     """A budget that hands out nothing during a pause. May be used by several threads at once."""
 
     def __init__(self, clock: Clock, budget: Budget | None = None) -> None:
-        self._clock = clock
+        self.clock = clock
         self._budget = budget
         self._lock = threading.Lock()
         self._until = 0.0
@@ -24,11 +24,11 @@ class Pause:
     def order(self, seconds: float) -> None:
         """Let no request begin for that long."""
         with self._lock:
-            self._until = max(self._until, self._clock.monotonic() + seconds)
+            self._until = max(self._until, self.clock.monotonic() + seconds)
 
     def take(self, requests: int = 1) -> None:
         """Wait until no pause is on and the budget behind this one hands the requests out."""
-        while (rest := self._until - self._clock.monotonic()) > 0:
-            self._clock.sleep(rest)
+        while (rest := self._until - self.clock.monotonic()) > 0:
+            self.clock.sleep(rest)
         if self._budget is not None:
             self._budget.take(requests)
