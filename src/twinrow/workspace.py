@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, overload
 
 import polars as pl
 
-from twinrow.actions import coupling, synchronization, systems, work
+from twinrow.actions import coupling, mappings, setup, synchronization, systems, work
 from twinrow.actions.context import ActionContext
 from twinrow.actions.results import Job, Round, Run
-from twinrow.actions.synchronization import Progress
+from twinrow.actions.setup import SetUp
 from twinrow.actions.work import MappingStatus
 from twinrow.connectors.base import Capabilities, Check, Connector
 from twinrow.engine.context import EngineSettings
-from twinrow.model.errors import ConfigurationError
+from twinrow.model.errors import ConfigurationError, MappingProblem
+from twinrow.model.mapping import TableMapping
 from twinrow.model.protocols import Clock, Secrets
 from twinrow.model.tables import Table
 from twinrow.store.conflicts import Conflict
@@ -134,53 +135,53 @@ class Workspace:
         """Return the connection that is meant."""
         return systems.show_connection(self.context)
 
+    def setup_connection(self, *, ownership_model: str = "team", standard: bool = True) -> SetUp:
+        """Prepare Business Central and Dataverse, and take over the standard mappings; see `actions.setup`."""
+        return setup.setup_connection(self.context, ownership_model=ownership_model, standard=standard)
+
+    # Mappings.
+
+    def apply_mappings(self, *files: str | Path) -> list[MappingProblem]:
+        """Add or change the mappings of files; see `actions.mappings.apply_mappings`."""
+        return mappings.apply_mappings(self.context, *files)
+
+    def check_mapping_files(self, *files: str | Path) -> list[MappingProblem]:
+        """Return everything that is wrong with mapping files; nothing is changed."""
+        return mappings.check_mapping_files(self.context, *files)
+
+    def check_connection(self, names: Sequence[str] = ()) -> list[MappingProblem]:
+        """Return everything that is wrong with the connection's mappings and its systems as they are now."""
+        return mappings.check_connection(self.context, names)
+
+    def export_connection(self, names: Sequence[str] = ()) -> str:
+        """Return the connection's mappings as the text of a mapping file."""
+        return mappings.export_connection(self.context, names)
+
+    def list_table_mappings(self) -> list[TableMapping]:
+        """Return the mappings of the connection in the order in which they run."""
+        return mappings.list_table_mappings(self.context)
+
+    def show_mapping(self, name: str) -> TableMapping:
+        """Return a mapping of the connection."""
+        return mappings.show_mapping(self.context, name)
+
     # Synchronization and coupling.
 
-    def synchronize(
-        self,
-        mapping: str,
-        *,
-        full: bool = False,
-        create: bool = False,
-        unconditional: bool = False,
-        direction: str | None = None,
-        records: Sequence[str] = (),
-        progress: Progress | None = None,
-    ) -> Run:
-        """Run one mapping; see `actions.synchronization.synchronize`."""
-        return synchronization.synchronize(
-            self.context,
-            mapping,
-            full=full,
-            create=create,
-            unconditional=unconditional,
-            direction=direction,
-            records=records,
-            progress=progress,
-        )
+    @overload
+    def synchronize(self, mapping: str, **options: Any) -> Run: ...
 
-    def synchronize_all(
-        self,
-        mappings: Sequence[str] = (),
-        *,
-        full: bool = False,
-        create: bool = False,
-        unconditional: bool = False,
-        direction: str | None = None,
-        progress: Progress | None = None,
-        started: Callable[[str], None] | None = None,
-    ) -> Round:
-        """Run mappings in dependency order; see `actions.synchronization.synchronize_all`."""
-        return synchronization.synchronize_all(
-            self.context,
-            mappings,
-            full=full,
-            create=create,
-            unconditional=unconditional,
-            direction=direction,
-            progress=progress,
-            started=started,
-        )
+    @overload
+    def synchronize(self, mapping: None = None, **options: Any) -> Round: ...
+
+    def synchronize(self, mapping: str | None = None, **options: Any) -> Run | Round:
+        """Run one mapping, or all in dependency order; options as in `actions.synchronization`."""
+        if mapping is None:
+            return synchronization.synchronize_all(self.context, **options)
+        return synchronization.synchronize(self.context, mapping, **options)
+
+    def synchronize_all(self, mappings: Sequence[str] = (), **options: Any) -> Round:
+        """Run several mappings in dependency order; options as in `actions.synchronization.synchronize_all`."""
+        return synchronization.synchronize_all(self.context, mappings, **options)
 
     def couple(self, mapping: str, local_id: str, integration_id: str, *, use: str | None = None) -> None:
         """Couple two records that are there already; see `actions.coupling.couple`."""

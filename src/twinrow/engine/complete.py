@@ -16,7 +16,7 @@ from twinrow.batch.filters import filter_expression
 from twinrow.batch.hooks import HookContext, Rule
 from twinrow.engine import columns as c
 from twinrow.engine.fields import FieldPlan
-from twinrow.model.filters import parse_filter
+from twinrow.model.filters import parse_filter, settings_as_variables
 from twinrow.model.mapping import Template
 
 _EXTRA = "extra."
@@ -56,12 +56,12 @@ def complete(
 def _template_values(
     hooks: HookContext, templates: Sequence[Template], by_field: Mapping[str, FieldPlan]
 ) -> dict[str, pl.Expr]:
-    settings = {name: str(value) for name, value in hooks.settings.items() if value is not None}
+    variables = settings_as_variables(hooks.settings)
     chosen = [t for t in sorted(templates, key=lambda t: t.priority) if t.side is hooks.pass_.destination]
     values: dict[str, pl.Expr] = {}
     taken = pl.lit(False)
     for template in chosen:
-        condition = parse_filter(template.filter, settings)
+        condition = parse_filter(template.filter, variables)
         fits = filter_expression(condition, hooks.source) if condition is not None else pl.lit(True)
         here = fits & ~taken
         taken = taken | fits

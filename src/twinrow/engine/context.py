@@ -13,7 +13,7 @@ import msgspec
 from twinrow.batch.hooks import HookContext, Rule
 from twinrow.connectors.base import Capabilities, Connector
 from twinrow.engine.fields import FieldPlan, FieldPlans
-from twinrow.model.filters import Filter, filter_fields, parse_filter
+from twinrow.model.filters import Filter, filter_fields, parse_filter, settings_as_variables
 from twinrow.model.protocols import Clock
 from twinrow.model.rules import TransformationRule
 from twinrow.model.sides import Pass, Side
@@ -146,7 +146,7 @@ class PassContext:
     @cached_property
     def condition(self) -> Filter | None:
         """The filter of the source side."""
-        return parse_filter(self.mapping.mapping.filter(self.pass_.source), _texts(self.shared.settings))
+        return parse_filter(self.mapping.mapping.filter(self.pass_.source), settings_as_variables(self.shared.settings))
 
     @cached_property
     def source_fields(self) -> tuple[str, ...]:
@@ -158,7 +158,9 @@ class PassContext:
             wanted += [name for name in rule.reads(self.pass_) if name in table.fields]
         for template in self.mapping.mapping.templates:
             if template.side is self.pass_.destination:
-                wanted += sorted(filter_fields(parse_filter(template.filter, _texts(self.shared.settings))))
+                wanted += sorted(
+                    filter_fields(parse_filter(template.filter, settings_as_variables(self.shared.settings)))
+                )
         return tuple(dict.fromkeys(wanted))
 
     @cached_property
@@ -183,7 +185,3 @@ class PassContext:
         """A text that changes when the filter or the fields change, so that everything must be looked at again."""
         parts = [self.mapping.mapping.filter(self.pass_.source), *sorted(self.plans.identities)]
         return "\n".join(parts)
-
-
-def _texts(settings: Mapping[str, Any]) -> dict[str, str]:
-    return {name: str(value) for name, value in settings.items() if value is not None}

@@ -24,7 +24,7 @@ from twinrow.engine import columns as c
 from twinrow.engine.context import PassContext
 from twinrow.engine.decide import CREATE, RESTORE
 from twinrow.engine.fields import FieldPlan
-from twinrow.engine.pair import PENDING
+from twinrow.engine.pair import PENDING, is_skipped
 from twinrow.engine.write import Sent
 from twinrow.model.mapping import ConflictScope
 from twinrow.model.outcomes import Counters, Decision, Outcome, Recovery
@@ -483,7 +483,8 @@ def _store_pending(
 def _mark_gone(connection: Connection, context: PassContext, passed: pl.DataFrame) -> None:
     """Remember that the source records of couplings are gone; nothing is to be tried with them any more."""
     deleted = passed.filter(DELETED)
-    clear_pending(connection, context.mapping, context.pass_, deleted.get_column(ID).to_list())
+    open_work = deleted.filter(~is_skipped())  # what was set aside stays on that list
+    clear_pending(connection, context.mapping, context.pass_, open_work.get_column(ID).to_list())
     gone = deleted.get_column(c.COUPLING).drop_nulls().to_list()
     if gone:
         set_state(connection, gone, on=GONE[context.pass_.source])

@@ -100,6 +100,15 @@ def filter_variables(text: str) -> frozenset[str]:
     return frozenset(_VARIABLE.findall(text))
 
 
+def settings_as_variables(settings: Mapping[str, object]) -> dict[str, str]:
+    """Return the settings of a connection as the values that filters use.
+
+    Without a company, `${company_id}` is an id that no company has: then only records without a company take part.
+    """
+    given = {name: str(value) for name, value in settings.items() if value is not None}
+    return {"company_id": "00000000-0000-0000-0000-000000000000"} | given
+
+
 def parse_filter(text: str, variables: Mapping[str, str] | None = None) -> Filter | None:
     """Parse an OData `$filter`; a blank text is no filter.
 

@@ -140,7 +140,7 @@ def test_the_customised_example_fits_in_place_of_the_standard_mapping() -> None:
         lambda side, name: table(side, name, extension=True),
         rules={rule.code: rule for rule in example.transformation_rules},
         variables={"company_id": "6f9619ff-8b86-d011-b42d-00c04fc964ff"},
-        table_rules=[*RULES, "team_membership"],
+        table_rules=RULES,
     )
     assert [problem.mapping for problem in problems] == ["CURRENCY"]
 
