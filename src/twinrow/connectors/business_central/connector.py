@@ -32,8 +32,8 @@ CHECK_SECONDS = 10.0
 """How long each request of a connection test is tried."""
 
 # In English, because refusals are read for the fields that they name.
-_HEADERS = {"Accept": "application/json", "Accept-Language": "en-US"}
-_REMEDIES = Remedies(
+HEADERS = {"Accept": "application/json", "Accept-Language": "en-US"}
+REMEDIES = Remedies(
     sign_in="Register the application on the page Microsoft Entra Applications of Business Central, and enable it there.",
     privilege="Give the application, on the page Microsoft Entra Applications of Business Central, a permission set that "
     "covers this table.",
@@ -143,6 +143,6 @@ def open_system(
     settings = read_settings(BusinessCentralSettings, name, options)
     sign_in = SignIn(name, settings, SCOPE, secrets, clock)
     client = ODataClient(
-        name, settings, sign_in, clock, headers=_HEADERS, remedies=_REMEDIES, budget=budget, transport=transport
+        name, settings, sign_in, clock, headers=HEADERS, remedies=REMEDIES, budget=budget, transport=transport
     )
     return BusinessCentral(client, settings)

@@ -15,7 +15,7 @@ from tests.sandbox.business_central.site import Site, open_site
 from twinrow.batch.columns import ID, VERSION, frame_schema
 from twinrow.connectors.base import MARK, WriteKind, WriteRequest, sent
 from twinrow.connectors.business_central import BusinessCentral, BusinessCentralSettings
-from twinrow.connectors.business_central.connector import _HEADERS, _REMEDIES
+from twinrow.connectors.business_central.connector import HEADERS, REMEDIES
 from twinrow.connectors.odata.client import ODataClient
 from twinrow.connectors.odata.settings import read_settings
 from twinrow.sandbox.http import Request
@@ -73,8 +73,8 @@ class Company:
             read,
             _Tokens(self.site),  # type: ignore[arg-type]
             self.clock,
-            headers=_HEADERS,
-            remedies=_REMEDIES,
+            headers=HEADERS,
+            remedies=REMEDIES,
             transport=httpx2.MockTransport(self._answer),
         )
         return BusinessCentral(client, read)
