@@ -33,12 +33,12 @@ from twinrow.connectors.sql.database import (
     Position,
     Transaction,
 )
-from twinrow.connectors.sql.postgresql_refusals import refusal
+from twinrow.connectors.sql.postgresql_refusals import failure, refusal
 from twinrow.connectors.sql.postgresql_tables import find_table, table_names
 from twinrow.connectors.sql.postgresql_transaction import PostgresqlTransaction, qualified
 from twinrow.connectors.sql.postgresql_values import array_literal, read_texts, typed
 from twinrow.connectors.sql.shape import Column, FoundTable, Relation, Shape, Storage
-from twinrow.model.errors import ConfigurationError, SignInFailed, SystemUnavailable, Unreachable
+from twinrow.model.errors import ConfigurationError, TwinrowError
 
 OLDEST_VERSION = 130_000
 STATEMENT_TIMEOUT = timedelta(minutes=4)
@@ -98,25 +98,8 @@ class Postgresql(Database):
             found = error.orig if isinstance(error, sa.exc.DBAPIError) else error
             raise self._translated(found) from error
 
-    def _translated(self, error: BaseException | None) -> Exception:
-        code = getattr(error, "sqlstate", None) or ""
-        shown = self._address.render_as_string(hide_password=True)
-        said = str(error).strip()
-        if code.startswith("28") or "authentication failed" in said or "no password supplied" in said:
-            return SignInFailed(f"{shown} refuses the sign-in", cause=said, remedy="Look at user name and password.")
-        if (
-            code.startswith("3D")
-            or ('database "' in said and "does not exist" in said)
-            or "could not translate host" in said
-        ):
-            return Unreachable(f"There is no database at {shown}", cause=said, remedy="Look at the address.")
-        if code[:2] in ("42", "22", "3F"):
-            return ConfigurationError(
-                f"{shown} does not know what is asked for",
-                cause=said,
-                remedy="Look at the user's rights and whether the tables have changed, and open the system again.",
-            )
-        return SystemUnavailable(f"{shown} cannot be used now", cause=said, remedy="Try again later.")
+    def _translated(self, error: BaseException | None) -> TwinrowError:
+        return failure(error, self._address.render_as_string(hide_password=True))
 
     def _ask(self, statement: str, parameters: Sequence[Any] = ()) -> tuple[Any, ...]:
         with self.connection() as connection:

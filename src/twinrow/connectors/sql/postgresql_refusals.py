@@ -1,4 +1,4 @@
-"""What PostgreSQL says when it will not take a record, in terms of fields and remedies."""
+"""What PostgreSQL says when it will not take a record, in terms of fields and remedies; and when it cannot be talked to."""
 
 from __future__ import annotations
 
@@ -8,8 +8,17 @@ import psycopg
 from psycopg import errors
 
 from twinrow.connectors.sql.database import Refusal
+from twinrow.model.errors import ConfigurationError, SignInFailed, SystemUnavailable, TwinrowError, Unreachable
 from twinrow.model.outcomes import Recovery
 
+# The driver hands over no code for what fails before there is a connection.
+_NO_SIGN_IN = re.compile(
+    r"authentication failed|no password supplied|no pg_hba.conf entry|role \".*\" does not exist"
+    r"|permission denied for database"
+)
+_NO_PLACE = re.compile(r"database \".*\" does not exist|could not translate host name|failed to resolve host")
+_UNKNOWN = ("22", "3F", "42")
+"""Classes of errors for a question that the database does not understand."""
 _KEY = re.compile(r"^Key \(([^)]+)\)=\((.*?)\)")
 _CONFIGURATION = "42"
 
@@ -63,3 +72,20 @@ def _field_of_key(error: psycopg.Error) -> str | None:
     if found is None or "," in found.group(1):
         return None
     return found.group(1).strip('"')
+
+
+def failure(error: BaseException | None, address: str) -> TwinrowError:
+    """Return what an error of the driver says about the connection; `address` is shown, so it holds no password."""
+    code = getattr(error, "sqlstate", None) or ""
+    said = str(error).strip()
+    if code.startswith("28") or _NO_SIGN_IN.search(said):
+        return SignInFailed(f"{address} refuses the sign-in", cause=said, remedy="Look at user name and password.")
+    if code.startswith("3D") or _NO_PLACE.search(said):
+        return Unreachable(f"There is no database at {address}", cause=said, remedy="Look at the address.")
+    if code[:2] in _UNKNOWN:
+        return ConfigurationError(
+            f"{address} does not know what is asked for",
+            cause=said,
+            remedy="Look at the user's rights and whether the tables have changed, and open the system again.",
+        )
+    return SystemUnavailable(f"{address} cannot be used now", cause=said, remedy="Try again later.")
