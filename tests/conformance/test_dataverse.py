@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -81,7 +82,7 @@ def opened(server: SandboxProcess, **settings: Any) -> Connector:
 
 
 class Environment(Subject):
-    """What the subjects have in common: a sandbox that begins anew with each."""
+    """What the subjects have in common: a sandbox that is put back to its beginning for each case."""
 
     def __init__(
         self, server: SandboxProcess, person: Person, switches: Mapping[str, Any] | None = None, **settings: Any
@@ -92,18 +93,28 @@ class Environment(Subject):
         server.control("POST", "/sandbox/reset")
         server.control("POST", "/sandbox/switches", switches or {})
         self.opened: list[Connector] = []
-        super().__init__(self.reopen())
+        super().__init__(opened(server, **settings))
         self.fail_next = self.busy
+        self.fill()
+        server.control("POST", "/sandbox/snapshot", {"name": "beginning"})
+
+    def fill(self) -> None:
+        """Make what every case needs."""
+
+    def begin_anew(self) -> None:
+        """Put everything back for the next case."""
+        for connector in self.opened:
+            connector.close()
+        self.opened.clear()
+        self.server.control("POST", "/sandbox/restore", {"name": "beginning"})
 
     def reopen(self) -> Connector:
         self.opened.append(opened(self.server, **self.settings))
         return self.opened[-1]
 
     def close(self) -> None:
-        for connector in self.opened:
-            connector.close()
-        self.server.control("POST", "/sandbox/clock", {"now": None})
-        self.person.sign_in()
+        self.begin_anew()
+        self.connector.close()
 
     @contextmanager
     def busy(self) -> Iterator[None]:
@@ -132,14 +143,11 @@ class Accounts(Environment):
     precision = timedelta(seconds=1)
     unknown_reference = "99999999-0000-4000-8000-000000000009"
 
-    def __init__(
-        self, server: SandboxProcess, person: Person, switches: Mapping[str, Any] | None = None, **settings: Any
-    ) -> None:
-        super().__init__(server, person, switches, **settings)
-        contact = person.send("POST", "contacts", {"lastname": "Ahrens"}, Prefer="return=representation")
+    def fill(self) -> None:
+        contact = self.person.send("POST", "contacts", {"lastname": "Ahrens"}, Prefer="return=representation")
         self.references = {"primarycontactid": contact["contactid"]}
         if self.capabilities.feed is FeedKind.DELTA:
-            self.expire_feeds = self.years_pass
+            self.expire_feeds = self.a_year_passes
 
     def add(self, values: Mapping[str, Any]) -> str:
         body = {name: wire(value) for name, value in values.items()}
@@ -151,9 +159,13 @@ class Accounts(Environment):
     def remove(self, id: str) -> None:
         self.person.send("DELETE", f"accounts({id})")
 
-    def years_pass(self) -> None:
+    def a_year_passes(self) -> None:
         self.server.control("POST", "/sandbox/clock", {"advance": 86_400 * 365})
         self.person.sign_in()
+
+    def begin_anew(self) -> None:
+        super().begin_anew()
+        self.server.control("POST", "/sandbox/clock", {"now": None})
 
 
 @pytest.fixture(scope="module")
@@ -169,19 +181,115 @@ def person(server: SandboxProcess) -> Iterator[Person]:
     person.client.close()
 
 
-def accounts(
-    server: SandboxProcess, person: Person, switches: Mapping[str, Any] | None = None, **settings: Any
-) -> Iterator[Accounts]:
-    subject = Accounts(server, person, switches, **settings)
-    yield subject
-    subject.close()
+class PaymentTerms(Environment):
+    """The options of a choice. What people do to them, they do by the same actions."""
+
+    table = "account.paymenttermscode"
+    many = 30
+
+    def fill(self) -> None:
+        for value in (1, 2, 3, 4):
+            self.remove(str(value))
+
+    def act(self, action: str, **parameters: Any) -> Any:
+        target = {"EntityLogicalName": "account", "AttributeLogicalName": "paymenttermscode"}
+        return self.person.send("POST", action, target | parameters)
+
+    def label(self, text: str) -> dict[str, Any]:
+        return {"LocalizedLabels": [{"Label": text, "LanguageCode": 1033}]}
+
+    def add(self, values: Mapping[str, Any]) -> str:
+        return str(self.act("InsertOptionValue", Label=self.label(values["label"]))["NewOptionValue"])
+
+    def edit(self, id: str, values: Mapping[str, Any]) -> None:
+        self.act("UpdateOptionValue", Value=int(id), Label=self.label(values["label"]), MergeLabels=True)
+
+    def remove(self, id: str) -> None:
+        self.act("DeleteOptionValue", Value=int(id))
 
 
-class TestAccounts(ConnectorContract):
+class Contract(ConnectorContract, ABC):
+    """The contract, held against an environment that begins anew with each case."""
+
+    @classmethod
+    @abstractmethod
+    def make(cls, server: SandboxProcess, person: Person) -> Environment:
+        """Make the environment of all cases."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def environment(cls, server: SandboxProcess, person: Person) -> Iterator[Environment]:
+        environment = cls.make(server, person)
+        yield environment
+        environment.close()
+
     @pytest.fixture
-    def subject(self, server: SandboxProcess, person: Person) -> Iterator[Subject]:
-        yield from accounts(server, person)
+    def subject(self, environment: Environment) -> Subject:
+        environment.begin_anew()
+        return environment
+
+
+class TestAccounts(Contract):
+    @classmethod
+    def make(cls, server: SandboxProcess, person: Person) -> Environment:
+        return Accounts(server, person)
 
     def test_it_is_the_way_that_is_meant(self, subject: Subject) -> None:
         can = subject.capabilities
         assert (can.feed, can.version_checks, can.create_keys) == (FeedKind.DELTA, True, CreateKeys.CHOSEN)
+        assert can.limits == ()
+
+
+class TestAccountsWithoutChangeTracking(Contract):
+    @classmethod
+    def make(cls, server: SandboxProcess, person: Person) -> Environment:
+        return Accounts(server, person, {"change_tracking": {"account": False}})
+
+    def test_it_is_the_way_that_is_meant(self, subject: Subject) -> None:
+        can = subject.capabilities
+        assert (can.feed, can.version_checks) == (FeedKind.MODIFIED_AT, True)
+        assert any("Change tracking is off" in sentence for sentence in can.limits)
+
+
+class TestAccountsWithoutVersionChecks(Contract):
+    @classmethod
+    def make(cls, server: SandboxProcess, person: Person) -> Environment:
+        return Accounts(server, person, {"optimistic_concurrency": {"account": False}})
+
+    def test_it_is_the_way_that_is_meant(self, subject: Subject) -> None:
+        can = subject.capabilities
+        assert (can.feed, can.version_checks) == (FeedKind.DELTA, False)
+        assert any("versions are not checked" in sentence for sentence in can.limits)
+
+
+class TestAccountsInSmallPieces(Contract):
+    """With few records to a page and few writes to a batch, one after the other, and error codes of older services."""
+
+    @classmethod
+    def make(cls, server: SandboxProcess, person: Person) -> Environment:
+        switches = {"page_size": 3, "classic_error_codes": True, "entity_id_on_patch": False}
+        accounts = Accounts(server, person, switches, page_rows=3, batch_parts=2, parallel_requests=1)
+        accounts.many = 25
+        return accounts
+
+
+class TestOptions(Contract):
+    """The options of a choice. Cases that need two fields to write do not apply: there is the label alone."""
+
+    test_the_table_is_listed_and_described: ClassVar[Any] = None
+    test_only_the_fields_that_were_asked_for_are_handed_over: ClassVar[Any] = None
+    test_fields_that_are_not_sent_are_left_to_the_system: ClassVar[Any] = None
+    test_each_record_of_a_request_has_fields_of_its_own: ClassVar[Any] = None
+    test_an_answer_holds_the_fields_that_were_asked_for: ClassVar[Any] = None
+    test_without_version_checks_an_update_leaves_what_it_does_not_send: ClassVar[Any] = None
+    test_a_condition_leaves_nothing_out_that_satisfies_it: ClassVar[Any] = None
+
+    @classmethod
+    def make(cls, server: SandboxProcess, person: Person) -> Environment:
+        return PaymentTerms(server, person)
+
+    def test_it_is_the_way_that_is_meant(self, subject: Subject) -> None:
+        can = subject.capabilities
+        assert (can.feed, can.version_checks, can.create_keys) == (FeedKind.WHOLE, False, CreateKeys.PROPOSED)
+        assert subject.table in subject.connector.tables()
+        assert subject.names == ("label",)
