@@ -17,7 +17,7 @@ import pytest
 from twinrow.connectors.base import Connector, CreateKeys, FeedKind
 from twinrow.connectors.dataverse import open_system
 from twinrow.sandbox.process import SandboxProcess, start
-from twinrow.testing.conformance import ConnectorContract, Subject
+from twinrow.testing.conformance import ConnectorContract, Reading, Refusing, Subject, Values
 from twinrow.workspace import MachineClock
 
 ROOT = "/api/data/v9.2"
@@ -124,7 +124,26 @@ class Environment(Subject):
         self.server.control("DELETE", "/sandbox/faults")
 
 
-class Accounts(Environment):
+class Rows(Environment):
+    """A table with rows."""
+
+    entity_set: str
+    many = 250
+    precision = timedelta(seconds=1)
+
+    def add(self, values: Mapping[str, Any]) -> str:
+        body = {name: wire(value) for name, value in values.items()}
+        made = self.person.send("POST", self.entity_set, body, Prefer="return=representation")
+        return str(made[f"{self.table}id"])
+
+    def edit(self, id: str, values: Mapping[str, Any]) -> None:
+        self.person.send("PATCH", f"{self.entity_set}({id})", {name: wire(value) for name, value in values.items()})
+
+    def remove(self, id: str) -> None:
+        self.person.send("DELETE", f"{self.entity_set}({id})")
+
+
+class Accounts(Rows):
     """The accounts of an environment."""
 
     table = "account"
@@ -139,8 +158,7 @@ class Accounts(Environment):
         "customertypecode",
         "lastonholdtime",
     )
-    many = 250
-    precision = timedelta(seconds=1)
+    entity_set = "accounts"
     unknown_reference = "99999999-0000-4000-8000-000000000009"
 
     def fill(self) -> None:
@@ -148,16 +166,6 @@ class Accounts(Environment):
         self.references = {"primarycontactid": contact["contactid"]}
         if self.capabilities.feed is FeedKind.DELTA:
             self.expire_feeds = self.a_year_passes
-
-    def add(self, values: Mapping[str, Any]) -> str:
-        body = {name: wire(value) for name, value in values.items()}
-        return str(self.person.send("POST", "accounts", body, Prefer="return=representation")["accountid"])
-
-    def edit(self, id: str, values: Mapping[str, Any]) -> None:
-        self.person.send("PATCH", f"accounts({id})", {name: wire(value) for name, value in values.items()})
-
-    def remove(self, id: str) -> None:
-        self.person.send("DELETE", f"accounts({id})")
 
     def a_year_passes(self) -> None:
         self.server.control("POST", "/sandbox/clock", {"advance": 86_400 * 365})
@@ -208,8 +216,21 @@ class PaymentTerms(Environment):
         self.act("DeleteOptionValue", Value=int(id))
 
 
-class Contract(ConnectorContract, ABC):
-    """The contract, held against an environment that begins anew with each case."""
+class Contacts(Rows):
+    """The contacts of an environment: dates without time, and a reference to rows of several tables."""
+
+    table = "contact"
+    entity_set = "contacts"
+    fields = ("lastname", "birthdate", "address1_city", "annualincome", "familystatuscode")
+    unknown_reference = "99999999-0000-4000-8000-000000000009"
+
+    def fill(self) -> None:
+        account = self.person.send("POST", "accounts", {"name": "Hafenbau"}, Prefer="return=representation")
+        self.references = {"parentcustomerid": account["accountid"]}
+
+
+class Beginning(ABC):
+    """Cases held against an environment that begins anew with each of them."""
 
     @classmethod
     @abstractmethod
@@ -227,6 +248,10 @@ class Contract(ConnectorContract, ABC):
     def subject(self, environment: Environment) -> Subject:
         environment.begin_anew()
         return environment
+
+
+class Contract(Beginning, ConnectorContract):
+    """The whole contract."""
 
 
 class TestAccounts(Contract):
@@ -293,3 +318,11 @@ class TestOptions(Contract):
         assert (can.feed, can.version_checks, can.create_keys) == (FeedKind.WHOLE, False, CreateKeys.PROPOSED)
         assert subject.table in subject.connector.tables()
         assert subject.names == ("label",)
+
+
+class TestContacts(Beginning, Values, Refusing, Reading):
+    """Values, refusals and conditions on further types."""
+
+    @classmethod
+    def make(cls, server: SandboxProcess, person: Person) -> Environment:
+        return Contacts(server, person)
