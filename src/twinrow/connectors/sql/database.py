@@ -20,7 +20,7 @@ from twinrow.batch.columns import DELETED, ID, INSTANT, MODIFIED_AT, MODIFIED_BY
 from twinrow.connectors.base import Check, Identity
 from twinrow.connectors.sql.shape import Column, FoundTable, Shape, Storage
 from twinrow.connectors.sql.tokens import content_tokens
-from twinrow.model.errors import DataError
+from twinrow.model.errors import ConfigurationError, DataError
 from twinrow.model.outcomes import Recovery
 from twinrow.model.tables import FieldType
 
@@ -267,7 +267,7 @@ class Database(ABC):
                 batch = self._batch(shape, names, needed, found, self.typed_patiently)
             except pl.exceptions.PolarsError:
                 raise self._misfit(shape, needed, found) from None
-        self._hold_guids(shape, batch.get_column(ID))
+        self.hold_guids(shape, batch.get_column(ID))
         return batch
 
     def _batch(
@@ -310,12 +310,13 @@ class Database(ABC):
                     return misfit(shape.table.name, column, value, str(found.get_column(shape.key.name)[number]))
         return DataError(f"A record of {shape.table.name} holds a value that is not of its column's type")
 
-    def _hold_guids(self, shape: Shape, ids: pl.Series) -> None:
+    def hold_guids(self, shape: Shape, ids: pl.Series) -> None:
+        """Raise `ConfigurationError` where text keys that are said to be GUIDs are not."""
         if shape.key.field.type is not FieldType.GUID or shape.key.storage is Storage.UUID:
             return
         wrong = ids.filter(~ids.str.contains(GUID_PATTERN))
         if wrong.len():
-            raise DataError(
+            raise ConfigurationError(
                 f"{shape.table.name}.{shape.key.name} is set to hold GUIDs, but holds {wrong[0]!r}",
                 record=wrong[0],
                 field=shape.key.name,

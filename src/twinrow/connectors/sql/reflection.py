@@ -35,7 +35,8 @@ def make_shape(name: str, found: FoundTable, settings: SqlTable, overlap: timede
     Raises `UnknownField` where a setting names a column that does not exist, `ConfigurationError` where there is no key or a
     column is not of the type that its part needs.
     """
-    columns = {column.name: column for column in found.columns}
+    # Names that begin like those of a batch's own columns could not be told from them.
+    columns = {column.name: column for column in found.columns if not column.name.startswith(("@", "?"))}
     key = _key(name, found, settings, columns)
     modified_at = _modified_at(name, settings, columns)
     row_version = _named(name, settings.row_version, columns, (Storage.INTEGER,), "row_version")
@@ -50,9 +51,9 @@ def make_shape(name: str, found: FoundTable, settings: SqlTable, overlap: timede
         column.name: Column(
             column, _field(column, found, column.name == key.name, column.name in managed, settings, key_of)
         )
-        for column in found.columns
+        for column in columns.values()
     }
-    times = (column for column in found.columns if column.name.lower() in CREATED_AT_NAMES)
+    times = (column for column in columns.values() if column.name.lower() in CREATED_AT_NAMES)
     return Shape(
         found=found,
         table=Table(name, key.name, {column.name: column.field for column in shaped.values()}),

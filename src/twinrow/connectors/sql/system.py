@@ -203,15 +203,18 @@ class SqlSystem:
     def _ids(self, shape: Shape) -> Iterator[pl.Series]:
         (last,) = self._database.order(shape, whole=True)
         place = f"{AFTER}0"
-        behind: list[sa.ColumnElement[bool]] = []
+        keyed = shape.key_column.is_not(None)
+        behind: sa.ColumnElement[bool] = sa.true()
         while True:
             statement = sa.select(shape.key_column.label("id"), last.label("place")).select_from(shape.source)
-            statement = statement.where(*behind).order_by(last).limit(IDS_ROWS)
+            statement = statement.where(keyed, behind).order_by(last).limit(IDS_ROWS)
             page = self._database.rows(statement, [(ID, shape.key), (place, None)])
             if page.is_empty():
                 return
-            yield page.get_column(ID).cast(pl.String)
-            behind = [last > sa.literal(page.get_column(place)[-1], sa.types.NULLTYPE)]
+            ids = page.get_column(ID).cast(pl.String)
+            self._database.hold_guids(shape, ids)
+            yield ids
+            behind = last > sa.literal(page.get_column(place)[-1], sa.types.NULLTYPE)
 
     def write(self, request: WriteRequest) -> pl.DataFrame:
         """Carry the writes out: all in one transaction, or in several where the database refuses some of them."""
