@@ -155,6 +155,8 @@ class Database(ABC):
     request_lifetime: timedelta
     forbidden_character: str | None = None
     """A character that no text may hold."""
+    knows_guids = False
+    """Whether columns of a UUID type hold nothing but GUIDs, in one form."""
 
     def __init__(self, name: str, engine: sa.Engine) -> None:
         self.name = name
@@ -312,7 +314,7 @@ class Database(ABC):
 
     def hold_guids(self, shape: Shape, ids: pl.Series) -> None:
         """Raise `ConfigurationError` where text keys that are said to be GUIDs are not."""
-        if shape.key.field.type is not FieldType.GUID or shape.key.storage is Storage.UUID:
+        if shape.key.field.type is not FieldType.GUID or (shape.key.storage is Storage.UUID and self.knows_guids):
             return
         wrong = ids.filter(~ids.str.contains(GUID_PATTERN))
         if wrong.len():

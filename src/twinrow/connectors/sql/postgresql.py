@@ -76,6 +76,7 @@ class Postgresql(Database):
     request_lifetime = STATEMENT_TIMEOUT + IDLE_TIMEOUT
     forbidden_character = "\0"
     inserts_quickly = True
+    knows_guids = True
 
     def __init__(self, name: str, url: sa.URL, schema: str | None) -> None:
         self._address = url.set(drivername="postgresql+psycopg")
@@ -411,5 +412,8 @@ def _driver(pooled: PoolProxiedConnection) -> psycopg.Connection[Any]:
 
 def _prepare(connection: psycopg.Connection[Any], record: Any) -> None:  # noqa: ARG001
     connection.autocommit = True  # transactions begin and end where this module says so
+    connection.prepare_threshold = (
+        None  # a statement is repeated with other data, and poolers do not keep prepared ones
+    )
     for setting in _SESSION:
         connection.execute(setting)

@@ -8,7 +8,6 @@ from typing import Any
 
 import polars as pl
 import psycopg
-from psycopg import sql
 
 from twinrow.batch.columns import ID, VERSION
 from twinrow.connectors.sql.database import Database, Rows, Transaction, quoted
@@ -45,7 +44,9 @@ class PostgresqlTransaction(Transaction):
         """Return values of the key's default."""
         if not shape.key.found.default:
             return None
-        rows = self._execute(f"SELECT ({shape.key.found.default})::text FROM generate_series(1, {count})")  # noqa: S608
+        rows = self._connection.execute(
+            f"SELECT ({shape.key.found.default})::text FROM generate_series(1, {count})"  # noqa: S608
+        )
         return [key for (key,) in rows.fetchall()]
 
     def insert(self, shape: Shape, frame: pl.DataFrame, names: Sequence[str], *, likely_new: bool) -> set[str]:
@@ -60,9 +61,9 @@ class PostgresqlTransaction(Transaction):
             return set(frame.get_column(ID).to_list())
         key = quoted(shape.key.name)
         inserted = self._execute(
-            f"INSERT INTO {target} ({listed}) OVERRIDING SYSTEM VALUE "  # noqa: S608
-            f"SELECT {listed} FROM {self._record_set(encode_json(keyed, columns), columns)} "
-            f"ON CONFLICT ({key}) DO NOTHING RETURNING {key}::text"
+            f"INSERT INTO {target} ({listed}) OVERRIDING SYSTEM VALUE SELECT {listed} FROM json_to_recordset(",  # noqa: S608
+            encode_json(keyed, columns),
+            f") AS source({_typed(columns)}) ON CONFLICT ({key}) DO NOTHING RETURNING {key}::text",
         )
         return {id for (id,) in inserted.fetchall()}
 
@@ -71,8 +72,9 @@ class PostgresqlTransaction(Transaction):
         key = quoted(shape.key.name)
         version = quoted(shape.row_version.name) if shape.row_version is not None else "xmin"
         found = self._execute(
-            f"SELECT {key}::text, {version}::text FROM {qualified(shape)} "  # noqa: S608
-            f"WHERE {self._is_one_of(shape, ids)} ORDER BY {key} FOR UPDATE"
+            f"SELECT {key}::text, {version}::text FROM {qualified(shape)} WHERE {key} = ANY (",  # noqa: S608
+            self._keys(shape, ids),
+            f") ORDER BY {key} FOR UPDATE",
         ).fetchall()
         return pl.DataFrame(found, schema={ID: pl.String, VERSION: pl.String}, orient="row")
 
@@ -81,29 +83,36 @@ class PostgresqlTransaction(Transaction):
         columns = [shape.columns[name] for name in [shape.key.name, *names]]
         assignments = ", ".join(f"{quoted(name)} = source.{quoted(name)}" for name in names)
         key = quoted(shape.key.name)
-        records = encode_json(frame.with_columns(pl.col(ID).alias(shape.key.name)), columns)
         self._execute(
-            f"UPDATE {qualified(shape)} AS target SET {assignments} "  # noqa: S608
-            f"FROM {self._record_set(records, columns)} WHERE target.{key} = source.{key}"
+            f"UPDATE {qualified(shape)} AS target SET {assignments} FROM json_to_recordset(",  # noqa: S608
+            encode_json(frame.with_columns(pl.col(ID).alias(shape.key.name)), columns),
+            f") AS source({_typed(columns)}) WHERE target.{key} = source.{key}",
         )
 
     def delete(self, shape: Shape, ids: Sequence[str]) -> None:
         """Delete the records by one statement."""
-        self._execute(f"DELETE FROM {qualified(shape)} WHERE {self._is_one_of(shape, ids)}")  # noqa: S608
+        statement = f"DELETE FROM {qualified(shape)} WHERE {quoted(shape.key.name)} = ANY ("  # noqa: S608
+        self._execute(statement, self._keys(shape, ids), ")")
 
-    def _execute(self, statement: str) -> psycopg.Cursor[Any]:
-        # Without parameters a percent sign is nothing special, and an untyped literal takes its type from the statement.
-        return self._connection.execute(statement)
+    def _execute(self, before: str, value: str, after: str) -> psycopg.Cursor[Any]:
+        """Carry out a statement with one value in it.
 
-    def _literal(self, text: str) -> str:
-        return sql.Literal(text).as_string(self._connection)
+        The value travels as a parameter: it takes its type from the statement, and stays out of the server's log.
+        """
+        statement = f"{_literally(before)}%s{_literally(after)}"
+        return self._connection.execute(statement, [value])
 
-    def _record_set(self, records: str, columns: Sequence[Column]) -> str:
-        types = ", ".join(f"{quoted(column.name)} {column.found.declared}" for column in columns)
-        return f"json_to_recordset({self._literal(records)}) AS source({types})"
+    def _keys(self, shape: Shape, ids: Sequence[str]) -> str:
+        return array_literal(self.stored_keys(shape, ids))
 
-    def _is_one_of(self, shape: Shape, ids: Sequence[str]) -> str:
-        return f"{quoted(shape.key.name)} = ANY ({self._literal(array_literal(self.stored_keys(shape, ids)))})"
+
+def _typed(columns: Sequence[Column]) -> str:
+    return ", ".join(f"{quoted(column.name)} {column.found.declared}" for column in columns)
+
+
+def _literally(part: str) -> str:
+    """Return a part of a statement with parameters: there, a percent sign is written twice."""
+    return part.replace("%", "%%")
 
 
 def qualified(shape: Shape) -> str:

@@ -47,13 +47,11 @@ def make_shape(name: str, found: FoundTable, settings: SqlTable, overlap: timede
     managed = {column.name for column in (modified_at, row_version) if column is not None}
     if not sets_modified_at and not found.triggers and modified_at is not None:
         managed.discard(modified_at.name)
-    shaped = {
-        column.name: Column(
-            column, _field(column, found, column.name == key.name, column.name in managed, settings, key_of)
-        )
-        for column in columns.values()
-    }
-    times = (column for column in columns.values() if column.name.lower() in CREATED_AT_NAMES)
+    shaped = {}
+    for column in columns.values():
+        is_key = column.name == key.name
+        field = _field(column, found, is_key, column.name in managed, settings, key_of)
+        shaped[column.name] = Column(column, field, is_key)
     return Shape(
         found=found,
         table=Table(name, key.name, {column.name: column.field for column in shaped.values()}),
@@ -61,7 +59,7 @@ def make_shape(name: str, found: FoundTable, settings: SqlTable, overlap: timede
         key=shaped[key.name],
         modified_at=shaped[modified_at.name] if modified_at is not None else None,
         row_version=shaped[row_version.name] if row_version is not None else None,
-        created_at=next((column.name for column in times if column.storage is Storage.INSTANT), None),
+        created_at=_created_at(found, columns, modified_at, sets_modified_at),
         sets_modified_at=sets_modified_at,
         overlap=overlap if settings.overlap is None else settings.overlap,
     )
@@ -86,6 +84,18 @@ def _modified_at(name: str, settings: SqlTable, columns: dict[str, FoundColumn])
         return _named(name, settings.modified_at, columns, (Storage.INSTANT,), "modified_at")
     by_name = {column.lower(): found for column, found in columns.items() if found.storage is Storage.INSTANT}
     return next((by_name[wanted] for wanted in MODIFIED_AT_NAMES if wanted in by_name), None)
+
+
+def _created_at(
+    found: FoundTable, columns: dict[str, FoundColumn], modified_at: FoundColumn | None, sets_modified_at: bool
+) -> str | None:
+    """Return the column that tells when a record was made, or a time that is never before that; only if it is always filled."""
+    for column in columns.values():
+        is_named = column.name.lower() in CREATED_AT_NAMES and column.storage is Storage.INSTANT
+        if is_named and (column.default is not None or found.triggers):
+            return column.name
+    filled = modified_at is not None and (sets_modified_at or modified_at.default is not None or found.triggers)
+    return modified_at.name if modified_at is not None and filled else None
 
 
 def _named(

@@ -92,6 +92,7 @@ class Column:
 
     found: FoundColumn
     field: Field
+    is_key: bool = False
 
     @property
     def name(self) -> str:

@@ -79,9 +79,13 @@ class Sqlite(Database):
 
         Raises `SystemUnavailable` when the database is in use, `ConfigurationError` when it cannot be read.
         """
+        with self._translating(), closing(self.engine.raw_connection()) as pooled:
+            yield _driver(pooled)
+
+    @contextmanager
+    def _translating(self) -> Iterator[None]:
         try:
-            with closing(self.engine.raw_connection()) as pooled:
-                yield _driver(pooled)
+            yield
         except (sqlite3.Error, sa.exc.DBAPIError) as error:
             found = error.orig if isinstance(error, sa.exc.DBAPIError) else error
             if getattr(found, "sqlite_errorname", "").startswith(_PASSING):
@@ -112,11 +116,13 @@ class Sqlite(Database):
 
     def table_names(self) -> list[str]:
         """Return the names of the tables and views."""
-        return table_names(self.engine)
+        with self._translating(), self.engine.connect() as connection:
+            return table_names(connection)
 
     def find(self, name: str) -> FoundTable | None:
         """Return a table as the database describes it."""
-        return find_table(self.engine, name)
+        with self._translating(), self.engine.connect() as connection:
+            return find_table(connection, name)
 
     def limits(self, shape: Shape) -> list[str]:
         """Name the decimals that SQLite holds as binary numbers, and times that stand still."""
@@ -188,8 +194,10 @@ class Sqlite(Database):
         return value
 
     def comparable(self, column: Column) -> sa.ColumnElement[Any]:
-        """Return the column as it is compared: times without what they may or may not end in."""
+        """Return the column as it is compared: times without what they may or may not end in, GUIDs in lower case."""
         plain: sa.ColumnElement[Any] = sa.column(column.name)
+        if column.storage is Storage.UUID and not column.is_key:
+            return sa.func.lower(plain)
         if column.storage is not Storage.INSTANT:
             return plain
         bare = sa.func.replace(sa.func.replace(sa.func.rtrim(plain, "Z"), "+00:00", ""), "T", " ")

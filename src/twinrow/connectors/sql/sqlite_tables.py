@@ -51,24 +51,23 @@ _ROW_NAMES = ("rowid", "_rowid_", "oid")
 _HIDDEN_COMPUTED = (2, 3)
 
 
-def table_names(engine: sa.Engine) -> list[str]:
+def table_names(connection: sa.Connection) -> list[str]:
     """Return the names of the tables and views."""
-    inspector = sa.inspect(engine)
+    inspector = sa.inspect(connection)
     return sorted([*inspector.get_table_names(), *inspector.get_view_names()])
 
 
-def find_table(engine: sa.Engine, name: str) -> FoundTable | None:
+def find_table(connection: sa.Connection, name: str) -> FoundTable | None:
     """Return a table or view as the database describes it; None where there is none of that name."""
-    inspector = sa.inspect(engine)
+    inspector = sa.inspect(connection)
     is_view = name in inspector.get_view_names()
     if not is_view and name not in inspector.get_table_names():
         return None
-    with engine.connect() as connection:
-        described = connection.exec_driver_sql(f"PRAGMA table_xinfo({quoted(name)})").fetchall()
-        listed = connection.exec_driver_sql("PRAGMA table_list").fetchall()
-        entries = connection.execute(
-            sa.text("SELECT type, name, sql FROM sqlite_master WHERE tbl_name = :name"), {"name": name}
-        ).fetchall()
+    described = connection.exec_driver_sql(f"PRAGMA table_xinfo({quoted(name)})").fetchall()
+    listed = connection.exec_driver_sql("PRAGMA table_list").fetchall()
+    entries = connection.execute(
+        sa.text("SELECT type, name, sql FROM sqlite_master WHERE tbl_name = :name"), {"name": name}
+    ).fetchall()
     sources = {kind: sql or "" for kind, _, sql in entries}
     without_rowid = any(row[1] == name and row[4] for row in listed)
     columns = tuple(column for row in described if (column := _column(row)) is not None)

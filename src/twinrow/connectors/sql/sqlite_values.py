@@ -95,6 +95,8 @@ def typed(column: Column, form: TimeText) -> pl.Expr:
             return value.str.to_date("%Y-%m-%d", strict=True)
         case Storage.INSTANT:
             return form.parse(value)
+        case Storage.UUID if not column.is_key:
+            return value.str.to_lowercase()
         case _:
             return value
 

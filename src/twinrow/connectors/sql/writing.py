@@ -64,7 +64,8 @@ class Writer:
         """Return a result for each record. Raises `SystemUnavailable` when there was no connection at all."""
         frame = self._request.frame.with_row_index(ROW)
         known = frame_schema(self._shape.table, self._request.fields)
-        frame = frame.with_columns(pl.col(name).cast(known[name]) for name in self._request.fields)
+        ids = pl.col(ID).str.to_lowercase() if self._shape.table.key_is_guid else pl.col(ID)
+        frame = frame.with_columns(ids, *(pl.col(name).cast(known[name]) for name in self._request.fields))
         results = []
         if self._request.kind is not WriteKind.DELETE:
             found = problems(
@@ -197,12 +198,25 @@ class Writer:
             new |= transaction.insert(
                 self._shape, self._timed(transaction, group), self._written(names), likely_new=likely_new
             )
-        ids = part.get_column(ID)
-        is_new = ids.is_in(sorted(new)) if len(new) < part.height else pl.repeat(True, part.height, eager=True)
-        there = part.filter(~is_new).select(ROW, ID, pl.lit(Status.EXISTS.value).alias(STATUS))
+        is_new = part.get_column(ID).is_in(pl.Series(sorted(new), dtype=pl.String).implode())
         made = part.filter(is_new)
+        results = [made.clear()] if made.is_empty() else [self._as_made(transaction, made)]
+        if made.height < part.height:
+            results.append(self._not_made(transaction, part.filter(~is_new)))
+        return results
+
+    def _not_made(self, transaction: Transaction, part: pl.DataFrame) -> pl.DataFrame:
+        """Return the answers for records that were not inserted: they exist, unless the table's own logic dropped them."""
+        existing = part.select(ROW, ID, pl.lit(Status.EXISTS.value).alias(STATUS))
+        if not self._shape.found.triggers:
+            return existing
+        there = transaction.versions(self._shape, part.get_column(ID).to_list()).get_column(ID)
+        exists = part.get_column(ID).is_in(there.implode())
+        return pl.concat([existing.filter(exists), self._refused(part.filter(~exists), _DROPPED)], how="diagonal")
+
+    def _as_made(self, transaction: Transaction, made: pl.DataFrame) -> pl.DataFrame:
         foreseen = self._as_foreseen(transaction, made)
-        return [there, foreseen if foreseen is not None else self._as_they_are_now(transaction, made)]
+        return foreseen if foreseen is not None else self._as_they_are_now(transaction, made)
 
     def _by_fields_sent(self, part: pl.DataFrame) -> list[tuple[tuple[str, ...], pl.DataFrame]]:
         """Return the records in groups that send the same fields: only what is sent may be set."""
@@ -233,8 +247,12 @@ class Writer:
         if part.is_empty():
             return part.select(ROW, ID)
         stored = transaction.read(self._shape, self._request.answered, part.get_column(ID).to_list())
-        found = part.select(ROW, pl.col(ID)).join(stored, on=ID, how="left", maintain_order="left")
-        return found.with_columns(pl.lit(Status.WRITTEN.value).alias(STATUS))
+        there = part.get_column(ID).is_in(stored.get_column(ID).implode())
+        found = part.select(ROW, ID).join(stored, on=ID, how="inner", maintain_order="left")
+        answers = found.with_columns(pl.lit(Status.WRITTEN.value).alias(STATUS))
+        if there.all():
+            return answers
+        return pl.concat([answers, self._refused(part.filter(~there), _DROPPED)], how="diagonal")
 
     def _as_foreseen(self, transaction: Transaction, made: pl.DataFrame) -> pl.DataFrame | None:
         """Return the answers without looking, where the database holds exactly what it was sent; None where it may not."""
@@ -293,6 +311,14 @@ class Writer:
             pl.lit(message).alias(ERROR),
             pl.lit(Recovery.RETRY.value).alias(RECOVERY),
         )
+
+
+_DROPPED = Refusal(
+    "The database took the record and did not keep it",
+    "dropped",
+    None,
+    "Look at the triggers and rules of the table.",
+)
 
 
 def _unavailable(database: Database, error: NotCarriedOut) -> SystemUnavailable:

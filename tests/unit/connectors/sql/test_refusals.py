@@ -184,3 +184,23 @@ def test_a_user_who_may_not_write_is_told_so(postgresql: Database) -> None:
     assert system.fetch("goods", ("name",), ["a"])["name"].to_list() == ["x"]
     system.close()
     postgresql.execute("DROP OWNED BY reader", "DROP ROLE reader")
+
+
+def test_a_record_that_a_trigger_drops_was_not_written(database: Database) -> None:
+    database.execute("CREATE TABLE goods (id varchar(36) PRIMARY KEY, name varchar(50))")
+    if database.kind == "sqlite":
+        database.execute(
+            "CREATE TRIGGER no BEFORE INSERT ON goods WHEN new.name = 'bad' BEGIN SELECT RAISE(IGNORE); END"
+        )
+    else:
+        database.execute(
+            "CREATE FUNCTION drop_it() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+            "IF new.name = 'bad' THEN RETURN NULL; END IF; RETURN new; END $$",
+            "CREATE TRIGGER no BEFORE INSERT ON goods FOR EACH ROW EXECUTE FUNCTION drop_it()",
+        )
+    system = database.open()
+    for count in (2, 100):
+        rows = [{"name": "bad" if number == 1 else "good"} for number in range(count)]
+        answers = create(system, "goods", rows, [f"{count} {number}" for number in range(count)])
+        assert answers.pop(1)["@status"] == Status.REFUSED
+        assert {answer["@status"] for answer in answers} == {Status.WRITTEN}

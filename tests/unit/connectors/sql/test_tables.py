@@ -102,9 +102,19 @@ def test_the_time_of_the_last_change_is_found_by_its_name(database: Database, na
     )
     can = database.open().capabilities("goods")
     assert can.feed is FeedKind.MODIFIED_AT
-    assert can.created_at == "created_at"
     assert can.overlap == (timedelta(seconds=60) if database.kind == "postgresql" else timedelta())
     assert not database.open().describe("goods").field(name).writable, "the connector sets it"
+
+
+def test_the_time_of_creation_is_one_that_is_always_filled(database: Database) -> None:
+    time = database.time
+    database.execute(
+        f"CREATE TABLE a (id varchar(36) PRIMARY KEY, created_at {time} DEFAULT CURRENT_TIMESTAMP, modified_at {time})",
+        f"CREATE TABLE b (id varchar(36) PRIMARY KEY, created_at {time}, modified_at {time})",
+        f"CREATE TABLE c (id varchar(36) PRIMARY KEY, created_at {time})",
+    )
+    system = database.open()
+    assert [system.capabilities(table).created_at for table in "abc"] == ["created_at", "modified_at", None]
 
 
 def test_settings_go_before_what_is_found(database: Database) -> None:

@@ -141,3 +141,17 @@ def test_a_filter_with_a_value_that_no_field_can_have_finds_nothing(postgresql: 
         "contains(mood, 'oo')",
     ):
         assert system.select("goods", (), parse_filter(text)).height == 1, text
+
+
+def test_guids_are_in_lower_case_whatever_case_they_are_stored_in(database: Database) -> None:
+    upper, lower = "0B2C0000-0000-4000-8000-00000000FFFF", "0b2c0000-0000-4000-8000-00000000ffff"
+    database.execute(
+        "CREATE TABLE goods (id uuid PRIMARY KEY NOT NULL, link uuid)",
+        f"INSERT INTO goods VALUES ('{lower}', '{upper}')",
+    )
+    system = database.open()
+    assert system.fetch("goods", ("link",), [lower])["link"].to_list() == [lower]
+    for text in (f"link eq '{upper}'", f"link eq '{lower}'", f"link in ('{upper}')"):
+        assert system.select("goods", (), parse_filter(text)).height == 1, text
+    (answer,) = create(system, "goods", [{"link": None}], [upper])
+    assert (answer["@status"], answer["@id"]) == (Status.EXISTS, lower)
