@@ -1,28 +1,51 @@
-"""The command line; importing it is cheap, each command imports what it needs."""
+"""The command line: each command translates between a person and an action, and does nothing of its own.
+
+Importing it is cheap; each command imports what it needs when it runs. A module holds the commands of one noun; `failures`
+says how commands end, `screen` what people see, `documents` what programs read.
+"""
 
 from __future__ import annotations
 
 import typer
 
+from twinrow.cli.connections import connection
+from twinrow.cli.coupling import couple, couplings
+from twinrow.cli.failures import Commands
+from twinrow.cli.mappings import mapping
+from twinrow.cli.sync import sync
+from twinrow.cli.systems import system
+from twinrow.cli.work import conflicts, errors, jobs, pending, status
+
 application = typer.Typer(
     name="twinrow",
-    help="Keeps customers, vendors, contacts, salespeople and currencies in step between an ERP and a CRM.",
+    cls=Commands,
+    help="Keeps the records of two business systems the same, in both directions.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
 
-
-@application.callback()
-def _root() -> None:
-    """Keep the records of two systems in step."""
+FIRST, SETTING_UP, WORKING, LOOKING = "First steps", "Setting up", "Working", "Looking"
 
 
-@application.command()
 def version() -> None:
     """Print the version."""
     from twinrow import __version__
 
     typer.echo(__version__)
+
+
+application.add_typer(system, name="system", rich_help_panel=SETTING_UP)
+application.add_typer(connection, name="connection", rich_help_panel=SETTING_UP)
+application.add_typer(mapping, name="mapping", rich_help_panel=SETTING_UP)
+application.command(rich_help_panel=WORKING)(sync)
+application.command(rich_help_panel=WORKING)(couple)
+application.command(rich_help_panel=LOOKING)(status)
+application.add_typer(jobs, name="jobs", rich_help_panel=LOOKING)
+application.add_typer(errors, name="errors", rich_help_panel=LOOKING)
+application.add_typer(conflicts, name="conflicts", rich_help_panel=LOOKING)
+application.add_typer(pending, name="pending", rich_help_panel=LOOKING)
+application.add_typer(couplings, name="couplings", rich_help_panel=LOOKING)
+application.command(rich_help_panel=LOOKING)(version)
 
 
 def main() -> None:

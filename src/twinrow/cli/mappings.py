@@ -1,0 +1,201 @@
+"""`twinrow mapping`: table mappings and the files that hold them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from twinrow.cli.failures import CANNOT
+from twinrow.cli.options import DEFAULT_STORE, AsJson, ConnectionName, Store
+from twinrow.cli.screen import ARROWS, plural, show, show_lines, table
+from twinrow.cli.session import workspace
+
+if TYPE_CHECKING:
+    from twinrow.model.errors import MappingProblem
+    from twinrow.model.mapping import FieldMapping, TableMapping
+
+mapping = typer.Typer(no_args_is_help=True, help="Mappings: list, show, check, apply, export them.")
+
+Files = Annotated[list[Path], typer.Argument(metavar="FILE", help="Mapping files.")]
+
+
+@mapping.command(name="list")
+def list_(as_json: AsJson = False, connection: ConnectionName = None, store: Store = DEFAULT_STORE) -> None:
+    """List the mappings of a connection in the order in which they run."""
+    with workspace(store, connection) as opened:
+        found = opened.list_table_mappings()
+        pair = opened.show_connection()
+    if as_json:
+        from twinrow.cli.documents import print_document
+
+        print_document({"mappings": [_plain(one) for one in found]})
+        return
+    if not found:
+        show_lines(["There is no mapping yet.", "Next: twinrow connection setup, or twinrow mapping apply FILE"])
+        return
+    rows = [
+        (
+            one.name,
+            one.local_table,
+            ARROWS[one.direction.value],
+            one.integration_table,
+            "coupled records" if one.only_coupled else "all records",
+        )
+        for one in found
+    ]
+    show(table(("Mapping", pair.local.name, "", pair.integration.name, "Synchronizes"), rows))
+
+
+def _plain(one: TableMapping) -> dict[str, object]:
+    return one.model_dump(mode="json", exclude_defaults=True)
+
+
+@mapping.command(name="show")
+def show_(
+    name: Annotated[str, typer.Argument(metavar="MAPPING", help="The mapping.")],
+    as_json: AsJson = False,
+    connection: ConnectionName = None,
+    store: Store = DEFAULT_STORE,
+) -> None:
+    """Show a mapping: its tables, its rules, its fields."""
+    with workspace(store, connection) as opened:
+        found = opened.show_mapping(name)
+        pair = opened.show_connection()
+    if as_json:
+        from twinrow.cli.documents import print_document
+
+        print_document(_plain(found))
+        return
+    rules = [
+        ("Tables", f"{found.local_table} {ARROWS[found.direction.value]} {found.integration_table}"),
+        ("Description", found.description),
+        (f"Filter in {pair.local.name}", found.local_filter),
+        (f"Filter in {pair.integration.name}", found.integration_filter),
+        ("Synchronizes", "coupled records only" if found.only_coupled else "all records; creates what is missing"),
+        ("Both sides changed a field", _words(found.update_conflict_resolution.value, "the conflict list")),
+        ("The counterpart was deleted", _words(found.deletion_conflict_resolution.value, "the record fails")),
+        ("Runs after", ", ".join(found.dependencies)),
+        ("Rules", ", ".join(found.rules)),
+        ("Templates", ", ".join(f"{one.code} ({pair.system(one.side).name})" for one in found.templates)),
+    ]
+    show(table((found.name, ""), [row for row in rules if row[1]]))
+    rows = [
+        (
+            row.caption,
+            row.local or f"constant {row.constant}",
+            ARROWS[row.direction.value],
+            row.integration or f"constant {row.constant}",
+            _remarks(row),
+        )
+        for row in found.fields
+    ]
+    show(table(("Field", pair.local.name, "", pair.integration.name, "Remarks"), rows))
+
+
+def _words(value: str, none: str) -> str:
+    return none if value == "none" else value.replace("_", " ")
+
+
+def _remarks(row: FieldMapping) -> str:
+    remarks = [] if row.enabled else ["disabled"]
+    if row.transformation:
+        remarks.append(", ".join(row.transformation))
+    if row.related_mapping:
+        remarks.append(f"a record of {' or '.join(row.related_mapping)}")
+    if row.values:
+        remarks.append(plural(len(row.values), "pair of values", "pairs of values"))
+    if row.merge_group:
+        remarks.append(f"group {row.merge_group}")
+    if row.on_loss is not None:
+        remarks.append(f"on loss: {row.on_loss.value}")
+    return "; ".join(remarks)
+
+
+@mapping.command()
+def check(
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="FILE", help="Mapping files; without any, the connection's own mappings."),
+    ] = None,
+    names: Annotated[
+        list[str] | None,
+        typer.Option("--mapping", metavar="MAPPING", help="Only this mapping of the connection; may be repeated."),
+    ] = None,
+    as_json: AsJson = False,
+    connection: ConnectionName = None,
+    store: Store = DEFAULT_STORE,
+) -> None:
+    """Look for everything that is wrong with mappings and with the systems as they are now; nothing is changed."""
+    if files and names:
+        raise typer.BadParameter("Name files or mappings, not both.", param_hint="--mapping")
+    from twinrow.model.errors import MappingProblems
+
+    with workspace(store, connection) as opened:
+        try:
+            problems = opened.check_mapping_files(*files) if files else opened.check_connection(names or [])
+        except MappingProblems as error:
+            problems = list(error.problems)
+    _tell(problems, as_json)
+    if any(problem.severity == "error" for problem in problems):
+        raise typer.Exit(CANNOT)
+
+
+def _tell(problems: Sequence[MappingProblem], as_json: bool) -> None:
+    if as_json:
+        from twinrow.cli.documents import print_document, problem_document
+
+        print_document({"problems": [problem_document(problem) for problem in problems]})
+        return
+    show_lines(f"{problem.severity.capitalize()}: {problem}" for problem in problems)
+    errors = sum(problem.severity == "error" for problem in problems)
+    warnings = len(problems) - errors
+    if not problems:
+        show_lines(["Nothing is wrong."])
+        return
+    counted = [plural(count, noun) for count, noun in ((errors, "error"), (warnings, "warning")) if count]
+    show_lines([f"{' and '.join(counted)}. {'Mend the errors first.' if errors else 'The mappings can be used.'}"])
+
+
+@mapping.command()
+def apply(
+    files: Files, as_json: AsJson = False, connection: ConnectionName = None, store: Store = DEFAULT_STORE
+) -> None:
+    """Add the mappings of files to the connection, or change those of the same names.
+
+    What is remembered of their records stays. Where anything is wrong, nothing is changed.
+    """
+    with workspace(store, connection) as opened:
+        before = {one.name: one for one in opened.list_table_mappings()}
+        warnings = opened.apply_mappings(*files)
+        after = opened.list_table_mappings()
+    changed = [one.name for one in after if before.get(one.name) != one]
+    if as_json:
+        from twinrow.cli.documents import print_document, problem_document
+
+        print_document({"changed": changed, "problems": [problem_document(problem) for problem in warnings]})
+        return
+    show_lines(f"Warning: {problem}" for problem in warnings)
+    show_lines(f"{'Changed' if name in before else 'Added'} the mapping {name}." for name in changed)
+    show_lines(["Next: twinrow sync" if changed else "Nothing has changed: the connection has these mappings already."])
+
+
+@mapping.command()
+def export(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="MAPPING", help="The mappings; all, if none is named.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write to this file.")] = None,
+    connection: ConnectionName = None,
+    store: Store = DEFAULT_STORE,
+) -> None:
+    """Write mappings as a mapping file."""
+    with workspace(store, connection) as opened:
+        text = opened.export_connection(names or [])
+    if output is None:
+        typer.echo(text, nl=False)
+        return
+    output.write_text(text, encoding="utf-8")
+    show_lines([f"Wrote {output}."])

@@ -1,0 +1,54 @@
+"""What things are called: mappings and systems instead of their numbers, fields by their captions."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from twinrow.model.mapping import FieldMapping, TableMapping
+    from twinrow.workspace import Workspace
+
+
+class Names:
+    """Knows what the things of a workspace's connection are called."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+
+    @cached_property
+    def _mappings(self) -> dict[int, TableMapping]:
+        return {stored.id: stored.mapping for stored in self._workspace.context.mappings()}
+
+    def mapping(self, number: int) -> str:
+        """Return the name of a mapping."""
+        return self._mappings[number].name
+
+    @cached_property
+    def systems(self) -> dict[str, str]:
+        """The names of the two systems, by side."""
+        pair = self._workspace.show_connection()
+        return {"local": pair.local.name, "integration": pair.integration.name}
+
+    def direction(self, direction: str) -> str:
+        """Return a direction as people say it: `to crm`, `from crm`."""
+        return f"{'to' if direction == 'to_integration' else 'from'} {self.systems['integration']}"
+
+    def field(self, number: int, key: str | None) -> str:
+        """Return what people call a field: its caption, and its names on both sides."""
+        return field_name(self._mappings[number], key)
+
+
+def field_name(mapping: TableMapping, key: str | None) -> str:
+    """Return what people call a field of a mapping; `key` is the key of a field mapping, or the name of a field."""
+    row = _row(mapping, key) if key else None
+    if row is None:
+        return key or ""
+    names = " ↔ ".join(name for name in (row.local, row.integration) if name)
+    return f"{row.caption} ({names})" if row.caption else names
+
+
+def _row(mapping: TableMapping, key: str) -> FieldMapping | None:
+    exact = [row for row in mapping.fields if row.key == key]
+    named = [row for row in mapping.fields if key in (row.local, row.integration)]
+    return next(iter(exact or named), None)

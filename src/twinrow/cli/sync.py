@@ -1,0 +1,208 @@
+"""`twinrow sync`: runs mappings, shows how far they are, and tells what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from twinrow.cli.failures import CANNOT, RECORDS_FAILED, STOPPED, tell
+from twinrow.cli.options import DEFAULT_STORE, AsJson, ConnectionName, Store
+from twinrow.cli.screen import number, plural, show, show_lines, span, table
+from twinrow.cli.session import workspace
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from twinrow.actions.results import Job, Round, Run
+    from twinrow.cli.naming import Names
+    from twinrow.workspace import Workspace
+
+
+def sync(
+    mappings: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="MAPPING", help="The mappings, run in dependency order; all, if none is named."),
+    ] = None,
+    full: Annotated[bool, typer.Option("--full", metavar="", help="Read everything again, not only changes.")] = False,
+    create: Annotated[
+        bool, typer.Option("--create", metavar="", help="Also create what is not coupled, this time.")
+    ] = False,
+    unconditional: Annotated[
+        bool, typer.Option("--unconditional", metavar="", help="Write also what has not changed.")
+    ] = False,
+    records: Annotated[
+        list[str] | None,
+        typer.Option("--record", metavar="ID", help="Only this record of either side; may be given several times."),
+    ] = None,
+    direction: Annotated[
+        Literal["to", "from", "both"] | None,
+        typer.Option(
+            metavar="to|from|both",
+            help="To the integration side only, or from it; its source then wins every field.",
+        ),
+    ] = None,
+    as_json: AsJson = False,
+    connection: ConnectionName = None,
+    store: Store = DEFAULT_STORE,
+) -> None:
+    """Synchronize: one mapping, several, or all of the connection.
+
+    Exit code 0: all is well. 1: records failed, are in conflict or wait. 2: something could not run.
+    """
+    if records and len(mappings or []) != 1:
+        raise typer.BadParameter("Name the one mapping that the records belong to.", param_hint="--record")
+    options: dict[str, Any] = {
+        "full": full,
+        "create": create,
+        "unconditional": unconditional,
+        "direction": direction,
+    }
+    with workspace(store, connection) as opened:
+        from twinrow.cli.naming import Names
+
+        names = Names(opened)
+        try:
+            runs, number_ = _run(opened, names, mappings or [], records or [], options)
+        except KeyboardInterrupt:
+            tell("Stopped. What was settled stays.")
+            tell("Next:  twinrow sync goes on where this run stands.")
+            raise typer.Exit(STOPPED) from None
+        unavailable = {run.mapping: _unavailable(opened, run.mapping) for run in runs}
+        if as_json:
+            _print_document(opened, names, runs, number_, unavailable)
+        else:
+            show_runs(runs, names)
+            _tell_open_work(runs, [line for lines in unavailable.values() for line in lines])
+    if code := exit_code(runs):
+        raise typer.Exit(code)
+
+
+def _run(
+    opened: Workspace, names: Names, mappings: Sequence[str], records: Sequence[str], options: dict[str, Any]
+) -> tuple[tuple[Run, ...], int | None]:
+    from twinrow.cli.progress import ProgressLines
+
+    with ProgressLines(names.direction) as lines:
+        if records:
+            lines.started(mappings[0])
+            run = opened.synchronize(mappings[0], records=records, progress=lines.settled, **options)
+            return (run,), None
+        round_: Round = opened.synchronize_all(mappings, progress=lines.settled, started=lines.started, **options)
+        return round_.runs, round_.id
+
+
+def exit_code(runs: Iterable[Run]) -> int:
+    """Return the exit code of runs: what failed at first and then was done in a follow-up run is well."""
+    last = {run.mapping: run for run in runs}.values()
+    if any(run.state != "finished" for run in last):
+        return CANNOT
+    return RECORDS_FAILED if any(run.counters.failed or run.conflicts or run.pending for run in last) else 0
+
+
+def _unavailable(opened: Workspace, mapping: str) -> list[str]:
+    """Return what is mapped and not served; where a system does not answer, the run has told that already."""
+    from twinrow.actions.work import unavailable_fields
+    from twinrow.model.errors import TwinrowError
+
+    try:
+        return unavailable_fields(opened.context, opened.show_mapping(mapping))
+    except TwinrowError:
+        return []
+
+
+def _print_document(
+    opened: Workspace,
+    names: Names,
+    runs: Sequence[Run],
+    round_: int | None,
+    unavailable: dict[str, list[str]],
+) -> None:
+    from twinrow.cli.conflict_values import readable_conflicts
+    from twinrow.cli.documents import print_document, run_document
+
+    documents = [
+        run_document(run, names, readable_conflicts(opened.context, run.conflicts), unavailable[run.mapping])
+        for run in runs
+    ]
+    print_document({"round": round_, "succeeded": exit_code(runs) == 0, "runs": documents})
+
+
+def show_runs(runs: Sequence[Run], names: Names) -> None:
+    """Print a table with a line for each mapping and direction, and below it what the table has no column for."""
+    show(_table(runs, names))
+    for run in runs:
+        for job in run.jobs:
+            if others := _others(job):
+                show_lines([f"{job.mapping} {names.direction(job.direction)}: {others}."])
+
+
+def _table(runs: Sequence[Run], names: Names) -> Table:
+    rows = []
+    seen: set[str] = set()
+    for run in runs:
+        again = " again" if run.mapping in seen else ""
+        seen.add(run.mapping)
+        for job in run.jobs:
+            if again and not job.read:
+                continue
+            counts = (job.read, job.inserted, job.modified, job.unchanged, job.failed)
+            rows.append(
+                (
+                    f"{run.mapping}{again}",
+                    names.direction(job.direction),
+                    *(number(count) for count in counts),
+                    span(job.duration),
+                )
+            )
+    return table(("Mapping", "Direction", ">Read", ">Inserted", ">Modified", ">Unchanged", ">Failed", ">Time"), rows)
+
+
+def _others(job: Job) -> str:
+    """Return the outcomes that are rarer than those in the table, in words."""
+    parts = [
+        f"{number(count)} {name}"
+        for name in ("coupled", "skipped", "deleted", "uncoupled", "ignored")
+        if (count := getattr(job, name)) and not (name == "coupled" and count == job.inserted)
+    ]
+    reasons = {reason: count for reason, count in job.ignored_reasons.items() if count}
+    if len(reasons) == 1:
+        parts[-1] += f" ({', '.join(reasons)})"
+    elif reasons:
+        parts[-1] += f" ({', '.join(f'{number(count)} {reason}' for reason, count in reasons.items())})"
+    return ", ".join(parts)
+
+
+def _tell_open_work(runs: Sequence[Run], unavailable: Sequence[str]) -> None:
+    from twinrow.model.outcomes import Decision, Ignored
+
+    last = {run.mapping: run for run in runs}
+    lines = [
+        f"{run.mapping} did not run to its end: {run.message or run.state}"
+        for run in last.values()
+        if run.state != "finished"
+    ]
+    if unavailable:
+        lines.append("Mapped, but not served by the systems (twinrow mapping check says more):")
+        lines += [f"  {line}" for line in unavailable]
+    failed = sum(run.counters.failed for run in last.values())
+    conflicts = sum(len(run.conflicts) for run in last.values())
+    open_records = [
+        record for run in last.values() for record in run.pending if record.decision is not Decision.CONFLICT
+    ]
+    skipped = sum(record.skipped for record in open_records)
+    waiting = len(open_records) - skipped
+    if failed:
+        lines.append(f"{plural(failed, 'record')} failed. Next: twinrow errors list")
+    if conflicts:
+        lines.append(f"{plural(conflicts, 'conflict')}. Next: twinrow conflicts list")
+    if waiting:
+        lines.append(f"{plural(waiting, 'record waits', 'records wait')}. Next: twinrow pending list")
+    if skipped:
+        lines.append(f"{plural(skipped, 'record is', 'records are')} skipped. Next: twinrow pending list")
+    if any(job.ignored_reasons.get(Ignored.NOT_COUPLED.value) for run in runs for job in run.jobs):
+        lines.append("Records that are not coupled were left alone. With --create they are made on the other side.")
+    if not exit_code(runs):
+        lines.append("All is well.")
+    show_lines(lines)

@@ -1,0 +1,358 @@
+"""`twinrow jobs`, `errors`, `conflicts`, `pending` and `status`: looking at the work, and retrying what was set aside."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from twinrow.cli.options import DEFAULT_STORE, AsJson, ConnectionName, Limit, OfMapping, Store
+from twinrow.cli.screen import card, number, plural, point, show, show_lines, span, table
+from twinrow.cli.session import workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from twinrow.actions.results import Job
+    from twinrow.cli.conflict_values import ConflictingSide, ReadableConflict
+    from twinrow.cli.naming import Names
+    from twinrow.store.errors import ErrorRow
+    from twinrow.store.pending import PendingRecord
+    from twinrow.workspace import Workspace
+
+jobs = typer.Typer(no_args_is_help=True, help="Jobs: what has run, and what came of it.")
+errors = typer.Typer(no_args_is_help=True, help="Errors: which records failed, why, and what to do.")
+conflicts = typer.Typer(no_args_is_help=True, help="Conflicts: fields that both sides changed to different values.")
+pending = typer.Typer(no_args_is_help=True, help="Pending records: those that wait, and those that were set aside.")
+
+_RECORDS_SHOWN = 5
+
+
+@jobs.command(name="list")
+def list_jobs(
+    mapping: OfMapping = None,
+    limit: Limit = 20,
+    as_json: AsJson = False,
+    connection: ConnectionName = None,
+    store: Store = DEFAULT_STORE,
+) -> None:
+    """List the newest jobs: a run of a mapping has one for each direction."""
+    from twinrow.cli.documents import job_document, print_document
+    from twinrow.cli.naming import Names
+
+    with workspace(store, connection) as opened:
+        found = opened.list_jobs(mapping, limit)
+        runs = _run_numbers(opened, found)
+        if as_json:
+            print_document({"jobs": [{"run": runs[job.id], **job_document(job)} for job in found]})
+            return
+        names = Names(opened)
+        rows = [
+            (
+                str(runs[job.id]),
+                f"{job.mapping} {names.direction(job.direction)}",
+                point(job.started_at),
+                job.state,
+                number(job.read),
+                number(job.counters.written),
+                number(job.failed),
+            )
+            for job in found
+        ]
+    if rows:
+        show(table((">Run", "Job", "Started", "State", ">Read", ">Written", ">Failed"), rows))
+    show_lines(["Next: twinrow jobs show RUN" if rows else "Nothing has run yet. Next: twinrow sync"])
+
+
+def _run_numbers(opened: Workspace, found: Sequence[Job]) -> dict[int, int]:
+    from twinrow.store.runs import get_job
+
+    with opened.context.database.reading() as connection:
+        return {job.id: get_job(connection, job.id).run_id for job in found}
+
+
+@jobs.command(name="show")
+def show_run(
+    number_: Annotated[int, typer.Argument(metavar="RUN", help="The number of the run, as `jobs list` shows it.")],
+    as_json: AsJson = False,
+    connection: ConnectionName = None,
+    store: Store = DEFAULT_STORE,
+) -> None:
+    """Show a run: its jobs, all their counters, and the errors that they recorded."""
+    from twinrow.cli.conflict_values import readable_conflicts
+    from twinrow.cli.documents import print_document, run_document
+    from twinrow.cli.naming import Names
+
+    with workspace(store, connection) as opened:
+        run = opened.show_run(number_)
+        names = Names(opened)
+        if as_json:
+            print_document(run_document(run, names, readable_conflicts(opened.context, run.conflicts), ()))
+            return
+        columns = [f">{names.direction(job.direction)}, job {job.id}" for job in run.jobs]
+        rows = [
+            (name.capitalize(), *(number(job.counters.as_dict()[name]) for job in run.jobs))
+            for name, total in run.counters.as_dict().items()
+            if total or name in ("read", "failed")
+        ]
+        rows += [
+            (f"Ignored: {reason}", *(number(job.ignored_reasons.get(reason, 0)) for job in run.jobs))
+            for reason in sorted({reason for job in run.jobs for reason in job.ignored_reasons})
+        ]
+        rows += [
+            ("State", *(job.state for job in run.jobs)),
+            ("Started", *(point(job.started_at) for job in run.jobs)),
+            ("Time", *(span(job.duration) for job in run.jobs)),
+        ]
+        show(table((f"{run.mapping}, run {run.id}", *columns), rows))
+        if run.message:
+            show_lines([f"It did not come to its end: {run.message}"])
+        if run.errors:
+            show(*_error_cards(run.errors, names))
+
+
+@errors.command(name="list")
+def list_errors(
+    mapping: OfMapping = None,
+    job: Annotated[int | None, typer.Option(metavar="NUMBER", help="Only those of this job.")] = None,
+    limit: Limit = 100,
+    as_json: AsJson = False,
+    connection: ConnectionName = None,
+    store: Store = DEFAULT_STORE,
+) -> None:
+    """List the newest errors: which record and field, why, and what to do. Equal ones stand together."""
+    from twinrow.cli.documents import error_document, print_document
+    from twinrow.cli.naming import Names
+
+    with workspace(store, connection) as opened:
+        found = opened.list_errors(mapping, job=job, limit=limit)
+        names = Names(opened)
+        if as_json:
+            print_document({"errors": [error_document(error, names) for error in found]})
+            return
+        if found:
+            show(*_error_cards(found, names))
+    if not found:
+        show_lines(["No record has failed."])
+    elif len(found) == limit:
+        show_lines([f"These are the newest {number(limit)}; --limit shows more."])
+
+
+def _error_cards(found: Sequence[ErrorRow], names: Names) -> list[Any]:
+    groups: dict[tuple[Any, ...], list[ErrorRow]] = {}
+    for error in found:
+        alike = (error.mapping_id, error.pass_, error.field, error.message, error.cause, error.remedy)
+        groups.setdefault(alike, []).append(error)
+    return [_error_card(alike, names) for alike in groups.values()]
+
+
+def _error_card(alike: Sequence[ErrorRow], names: Names) -> Any:
+    from twinrow.model.outcomes import Decision
+
+    newest = alike[0]
+    jobs_ = sorted({error.job_id for error in alike})
+    when = f"{point(newest.at)}, {'job' if len(jobs_) == 1 else 'jobs'} {', '.join(map(str, jobs_))}"
+    source, destination = names.systems[newest.pass_.source.value], names.systems[newest.pass_.destination.value]
+    remedy = "twinrow conflicts list shows both values." if newest.decision is Decision.CONFLICT else None
+    return card(
+        f"{names.mapping(newest.mapping_id)} {names.direction(newest.pass_.value)}, {when}",
+        [
+            (f"Record in {source}", _some([error.source_id for error in alike])),
+            (f"Record in {destination}", _some([error.destination_id for error in alike])),
+            ("Field", names.field(newest.mapping_id, newest.field)),
+            ("Problem", newest.message),
+            ("Cause", newest.cause),
+            ("Remedy", newest.remedy or remedy),
+        ],
+    )
+
+
+def _some(ids: Sequence[str | None]) -> str:
+    """Return the first of some ids, and how many more there are."""
+    known = list(dict.fromkeys(id for id in ids if id is not None))
+    more = len(known) - _RECORDS_SHOWN
+    return "\n".join([*known[:_RECORDS_SHOWN], *([f"and {number(more)} more"] if more > 0 else [])])
+
+
+@conflicts.command(name="list")
+def list_conflicts(
+    mapping: OfMapping = None,
+    limit: Limit = 20,
+    as_json: AsJson = False,
+    connection: ConnectionName = None,
+    store: Store = DEFAULT_STORE,
+) -> None:
+    """List the open conflicts, oldest first: both values, the one before, and who changed it when."""
+    from twinrow.cli.conflict_values import readable_conflicts
+    from twinrow.cli.documents import conflict_document, print_document
+    from twinrow.cli.naming import Names
+
+    with workspace(store, connection) as opened:
+        found = readable_conflicts(opened.context, opened.list_conflicts(mapping, limit))
+        names = Names(opened)
+        if as_json:
+            print_document({"conflicts": [conflict_document(conflict) for conflict in found]})
+            return
+        if found:
+            show(*(_conflict_card(conflict, names) for conflict in found))
+    if not found:
+        show_lines(["There is no open conflict."])
+        return
+    if len(found) == limit:
+        show_lines([f"These are the oldest {number(limit)}; --limit shows more."])
+    show_lines(
+        [
+            "Next: make both values equal, or let one side win the whole record:",
+            "  twinrow sync MAPPING --record ID --direction to|from",
+        ]
+    )
+
+
+def _conflict_card(conflict: ReadableConflict, names: Names) -> Any:
+    from twinrow.cli.naming import field_name
+
+    lines: list[tuple[str, str | None]] = []
+    for side, said in conflict.sides.items():
+        system = names.systems[side.value]
+        lines += [
+            (system, f"{_value(said.value, said.caption)}{_change(said)}"),
+            ("", f"record {said.record}" if said.record else None),
+        ]
+    return card(
+        f"{conflict.mapping.name}: {field_name(conflict.mapping, conflict.key)}, since {point(conflict.since)}", lines
+    )
+
+
+def _value(value: object, caption: str = "") -> str:
+    if value is None:
+        return "(blank)"
+    text = f"“{value}”" if isinstance(value, str) else str(value)
+    return f"{text} {caption}" if caption else text
+
+
+def _change(said: ConflictingSide) -> str:
+    parts = []
+    if said.before_known:
+        parts.append(f"before: {_value(said.before)}")
+    if said.modified_at is not None:
+        parts.append(f"changed {point(said.modified_at)}{f' by {said.modified_by}' if said.modified_by else ''}")
+    return f" ({'; '.join(parts)})" if parts else ""
+
+
+@pending.command(name="list")
+def list_pending(
+    mapping: OfMapping = None,
+    limit: Limit = 100,
+    as_json: AsJson = False,
+    connection: ConnectionName = None,
+    store: Store = DEFAULT_STORE,
+) -> None:
+    """List the records that wait and come again by themselves, and those that were set aside. Equal ones stand together."""
+    from twinrow.cli.documents import pending_document, print_document
+    from twinrow.cli.naming import Names
+
+    with workspace(store, connection) as opened:
+        found = opened.list_pending(mapping, limit)
+        names = Names(opened)
+        if as_json:
+            print_document({"pending": [pending_document(record, names) for record in found]})
+            return
+        if found:
+            show(*_pending_cards(found, names))
+    if not found:
+        show_lines(["No record waits."])
+        return
+    if len(found) == limit:
+        show_lines([f"These are the oldest {number(limit)}; --limit shows more."])
+    if any(record.skipped for record in found):
+        show_lines(["Next: mend what is named, then twinrow pending retry MAPPING, then twinrow sync MAPPING"])
+
+
+def _pending_cards(found: Sequence[PendingRecord], names: Names) -> list[Any]:
+    groups: dict[tuple[Any, ...], list[PendingRecord]] = {}
+    for record in found:
+        alike = (record.mapping_id, record.pass_, record.skipped, record.field, record.message, record.remedy)
+        groups.setdefault(alike, []).append(record)
+    return [_pending_card(alike, names) for alike in groups.values()]
+
+
+def _pending_card(alike: Sequence[PendingRecord], names: Names) -> Any:
+    first = alike[0]
+    state = "skipped" if first.skipped else "waits"
+    source = names.systems[first.pass_.source.value]
+    return card(
+        f"{names.mapping(first.mapping_id)} {names.direction(first.pass_.value)}: {state} since {point(first.since)}",
+        [
+            (f"Record in {source}", _some([record.source_id for record in alike])),
+            ("Number", _some([str(record.id) for record in alike])),
+            ("Field", names.field(first.mapping_id, first.field)),
+            ("Problem", first.message),
+            ("Cause", first.cause),
+            ("Remedy", first.remedy),
+            ("Not before", point(first.not_before)),
+        ],
+    )
+
+
+@pending.command(name="retry")
+def retry_pending(
+    mapping: Annotated[str, typer.Argument(metavar="MAPPING", help="The mapping.")],
+    numbers: Annotated[
+        list[int] | None,
+        typer.Argument(metavar="NUMBER", help="The records, by their numbers in `pending list`; else all."),
+    ] = None,
+    as_json: AsJson = False,
+    connection: ConnectionName = None,
+    store: Store = DEFAULT_STORE,
+) -> None:
+    """Take records off the skipped list, so that the next run tries them again."""
+    with workspace(store, connection) as opened:
+        count = opened.retry_skipped(mapping, numbers or None)
+    if as_json:
+        from twinrow.cli.documents import print_document
+
+        print_document({"mapping": mapping, "retried": count})
+        return
+    taken = plural(count, "record is", "records are")
+    show_lines(
+        [
+            f"{taken} tried again by the next run. Next: twinrow sync"
+            if count
+            else "No record of the mapping is skipped."
+        ]
+    )
+
+
+def status(as_json: AsJson = False, connection: ConnectionName = None, store: Store = DEFAULT_STORE) -> None:
+    """Show how each mapping stands: couplings, conflicts, what waits, when it ran."""
+    from twinrow.cli.documents import print_document, status_document
+    from twinrow.cli.screen import ARROWS
+
+    with workspace(store, connection) as opened:
+        found = opened.status()
+    if as_json:
+        print_document({"mappings": [status_document(one) for one in found]})
+        return
+    if not found:
+        show_lines(["There is no mapping yet.", "Next: twinrow connection setup, or twinrow mapping apply FILE"])
+        return
+    rows = [
+        (
+            one.mapping,
+            ARROWS[one.direction],
+            number(one.coupled),
+            number(one.conflicts),
+            number(one.waiting),
+            number(one.skipped),
+            point(one.last_run),
+            "running now" if one.running else one.last_state or "never ran",
+        )
+        for one in found
+    ]
+    show(table(("Mapping", "", ">Coupled", ">Conflicts", ">Waiting", ">Skipped", "Last run", "State"), rows))
+    unresolved = [
+        f"{one.mapping}: {plural(one.unresolved, 'reference')} to records not coupled yet"
+        for one in found
+        if one.unresolved
+    ]
+    show_lines(unresolved)
