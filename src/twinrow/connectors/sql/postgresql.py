@@ -32,6 +32,7 @@ from twinrow.connectors.sql.database import (
     Output,
     Position,
     Transaction,
+    quoted,
 )
 from twinrow.connectors.sql.postgresql_refusals import failure, refusal
 from twinrow.connectors.sql.postgresql_tables import find_table, table_names
@@ -129,9 +130,10 @@ class Postgresql(Database):
         return now.astimezone(UTC)
 
     def checks(self) -> list[Check]:
-        """Look at the server's version, and whether it is the one that is written to."""
-        version, number, standby = self._ask(
-            "SELECT current_setting('server_version'), current_setting('server_version_num')::int, pg_is_in_recovery()"
+        """Look at the server's version, whether it is the one that is written to, and what we see of others."""
+        version, number, standby, sees_others, user = self._ask(
+            "SELECT current_setting('server_version'), current_setting('server_version_num')::int, pg_is_in_recovery(), "
+            "pg_has_role('pg_read_all_stats', 'USAGE'), current_user"
         )
         shown = self._address.render_as_string(hide_password=True)
         return [
@@ -148,6 +150,16 @@ class Postgresql(Database):
                 "A standby cannot be written, and does not tell which changes are still to come: name the primary server."
                 if standby
                 else "",
+            ),
+            Check(
+                "Transactions under way",
+                True,
+                "visible"
+                if sees_others
+                else "only our own are visible: changes that appear later are found within the overlap",
+                ""
+                if sees_others
+                else f"GRANT pg_read_all_stats TO {quoted(user)}, or an overlap longer than any transaction.",
             ),
         ]
 

@@ -182,6 +182,8 @@ def test_a_user_who_may_not_write_is_told_so(postgresql: Database) -> None:
     (answer,) = create(system, "goods", [{"name": "x"}], ["b"])
     assert (answer["@status"], answer["@recovery"]) == (Status.REFUSED, Recovery.CONFIGURATION)
     assert system.fetch("goods", ("name",), ["a"])["name"].to_list() == ["x"]
+    (check,) = [check for check in system.test() if check.name == "Transactions under way"]
+    assert "pg_read_all_stats" in check.remedy
     system.close()
     postgresql.execute("DROP OWNED BY reader", "DROP ROLE reader")
 
