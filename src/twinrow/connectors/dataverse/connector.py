@@ -34,8 +34,11 @@ REQUEST_LIFETIME = timedelta(minutes=10)
 Operations of a batch follow one another, each with its own two minutes; the rest is for those that stand before.
 """
 
-_HEADERS = {"Accept": "application/json", "OData-Version": "4.0", "OData-MaxVersion": "4.0"}
-_REMEDIES = Remedies(
+CHECK_SECONDS = 10.0
+"""How long each look of a connection test may be tried: a person waits for the result."""
+
+HEADERS = {"Accept": "application/json", "OData-Version": "4.0", "OData-MaxVersion": "4.0"}
+REMEDIES = Remedies(
     sign_in="Make an application user for the application in the Power Platform admin center (environment, Settings, Users).",
     privilege="Give the application user a security role that covers this table, and see that the user is enabled "
     "(Power Platform admin center).",
@@ -69,7 +72,8 @@ class Dataverse:
 
     def test(self) -> list[Check]:
         """Look at everything that must be right before anything else works."""
-        return run_checks(self._site, self._tables, self._reading)
+        with self._client.patience(CHECK_SECONDS):
+            return run_checks(self._site, self._tables, self._reading)
 
     def now(self) -> datetime:
         """Return the time of the service, by the dates of its answers."""
@@ -163,6 +167,6 @@ def open_system(
     sign_in = SignIn(name, settings, settings.scope, secrets, clock)
     pause = Pause(clock, budget)
     client = ODataClient(
-        name, settings, sign_in, clock, headers=_HEADERS, remedies=_REMEDIES, budget=pause, transport=transport
+        name, settings, sign_in, clock, headers=HEADERS, remedies=REMEDIES, budget=pause, transport=transport
     )
     return Dataverse(client, settings, pause)

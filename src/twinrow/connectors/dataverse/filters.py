@@ -14,7 +14,7 @@ A long list of values becomes several filters, which together let through what t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -78,6 +78,9 @@ EVERYTHING = Joined("and", ())
 NOTHING = Joined("or", ())
 
 
+_AND, _OR = "%20and%20", "%20or%20"
+
+
 def encoded(text: str) -> str:
     """Return a filter as it stands in an address."""
     return quote(text, safe=_SAFE)
@@ -106,18 +109,22 @@ def filter_text(condition: Filter | None, table: DataverseTable, refused: Set[st
     return texts[0] if len(texts) == 1 else ""
 
 
-def _all(parts: Sequence[Written]) -> Written:
-    if any(part == NOTHING for part in parts):
-        return NOTHING
-    kept = tuple(part for part in parts if part != EVERYTHING)
-    return kept[0] if len(kept) == 1 else Joined("and", kept)
+def _all(parts: Iterable[Written]) -> Written:
+    kept = _joined("and", parts)
+    return NOTHING if NOTHING in kept else kept[0] if len(kept) == 1 else Joined("and", kept)
 
 
-def _any(parts: Sequence[Written]) -> Written:
-    if any(part == EVERYTHING for part in parts):
-        return EVERYTHING
-    kept = tuple(dict.fromkeys(part for part in parts if part != NOTHING))
-    return kept[0] if len(kept) == 1 else Joined("or", kept)
+def _any(parts: Iterable[Written]) -> Written:
+    kept = _joined("or", parts)
+    return EVERYTHING if EVERYTHING in kept else kept[0] if len(kept) == 1 else Joined("or", kept)
+
+
+def _joined(word: str, parts: Iterable[Written]) -> tuple[Written, ...]:
+    """Return the parts, each once; what is joined by the same word comes as its own parts."""
+    flat: list[Written] = []
+    for part in parts:
+        flat.extend(part.parts if isinstance(part, Joined) and part.word == word else (part,))
+    return tuple(dict.fromkeys(flat))
 
 
 def _written(condition: Filter, table: DataverseTable, refused: Set[str], *, negated: bool) -> Written:
@@ -269,16 +276,29 @@ def _pieces(written: Written) -> Iterator[Written]:
         yield EVERYTHING
     elif written.word == "or":
         for piece in _divided(written.parts):
-            yield from _pieces(piece) if piece != written else (EVERYTHING,)
+            yield from _pieces(piece)
     else:
         largest = max(written.parts, key=lambda part: len(part.text))
         others = _all([part for part in written.parts if part is not largest])
-        if not isinstance(largest, Joined) or largest.word == "and" or not _fits_beside(others):
-            yield from _pieces(others)
-            return
-        for piece in _divided(largest.parts):
-            beside = _all([others, piece])
-            yield beside if _fits(beside) else others
+        if isinstance(largest, Joined) and _fits_beside(others):
+            for piece in _divided(largest.parts):
+                beside = _all([others, piece])
+                yield beside if _fits(beside) else others
+        else:
+            yield _smallest(written.parts)
+
+
+def _smallest(parts: Iterable[Written]) -> Written:
+    """Return as many of the conditions as fit into one filter, the smallest first."""
+    kept: list[Written] = []
+    conditions = length = 0
+    for part in sorted(parts, key=lambda part: len(part.text)):
+        conditions += part.conditions
+        length += len(encoded(part.text)) + len(_AND)
+        if conditions > MOST_CONDITIONS or length > LONGEST_FILTER:
+            break
+        kept.append(part)
+    return _all(kept)
 
 
 def _fits_beside(written: Written) -> bool:
@@ -290,7 +310,7 @@ def _divided(parts: Sequence[Written]) -> Iterator[Written]:
     piece: list[Written] = []
     conditions = length = 0
     for part in parts:
-        needed = len(encoded(part.text)) + len(encoded(" or "))
+        needed = len(encoded(part.text)) + len(_OR)
         full = 2 * (conditions + part.conditions) > MOST_CONDITIONS or 2 * (length + needed) > LONGEST_FILTER
         if piece and full:
             yield _any(piece)

@@ -25,7 +25,8 @@ from twinrow.connectors.odata.errors import RequestRefused
 from twinrow.connectors.odata.filters import is_guid
 from twinrow.connectors.odata.multipart import batch_call, get_part, read_parts
 from twinrow.connectors.odata.paging import Pages, unreadable
-from twinrow.connectors.odata.records import Page, RecordReader, WireProperty
+from twinrow.connectors.odata.records import Page, WireProperty
+from twinrow.connectors.odata.rows import RowReader
 from twinrow.model.filters import Filter, filter_fields
 
 ETAG = "@odata.etag"
@@ -67,7 +68,7 @@ class Reading:
         self._site = site
         self._client = site.client
         self._pages = Pages(site.client)
-        self._readers: dict[tuple[DataverseTable, tuple[str, ...]], RecordReader] = {}
+        self._readers: dict[tuple[DataverseTable, tuple[str, ...]], RowReader] = {}
         self._refused: dict[str, frozenset[str]] = {}
 
     def fetch(self, table: DataverseTable, fields: Sequence[str], ids: Sequence[str]) -> pl.DataFrame:
@@ -111,7 +112,7 @@ class Reading:
 
     def ids(self, table: DataverseTable) -> Iterator[pl.Series]:
         """Yield the ids of all rows, in pages."""
-        reader = RecordReader([table.wire[table.key].property], [pl.col(table.key).str.to_lowercase().alias(ID)])
+        reader = RowReader([table.wire[table.key].property], [pl.col(table.key).str.to_lowercase().alias(ID)])
         address = self.address(table, f"$select={table.key}")
         for page in self.follow(address, preferences(MOST_ROWS), reader):
             yield page.frame.get_column(ID)
@@ -137,7 +138,7 @@ class Reading:
         texts: Sequence[str],
         select: str,
         headers: Mapping[str, str],
-        reader: RecordReader,
+        reader: RowReader,
     ) -> Iterator[pl.DataFrame]:
         root = self._site.settings.api_root
         path = f"{API_PATH}/{table.entity_set}"
@@ -155,7 +156,7 @@ class Reading:
                 for further in self.follow(link, headers, reader) if link is not None else ():
                     yield further.frame
 
-    def _pages_of(self, answer: Answer, count: int, reader: RecordReader) -> list[Page]:
+    def _pages_of(self, answer: Answer, count: int, reader: RowReader) -> list[Page]:
         try:
             parts = read_parts(answer)
             for part in parts:
@@ -169,7 +170,7 @@ class Reading:
 
     # What the pages of a feed and the answers to writes need, too.
 
-    def reader(self, table: DataverseTable, fields: Sequence[str], *further: WireProperty) -> RecordReader:
+    def reader(self, table: DataverseTable, fields: Sequence[str], *further: WireProperty) -> RowReader:
         """Return the reader of rows with these fields, and of further properties under their own names."""
         key = (table, (*fields, *(item.name for item in further)))
         if key not in self._readers:
@@ -177,7 +178,7 @@ class Reading:
             known = {item.name for item in properties}
             properties += [item for item in further if item.name not in known]
             columns += [pl.col(item.name).alias(f"~{item.name}") for item in further]
-            self._readers[key] = RecordReader(properties, columns)
+            self._readers[key] = RowReader(properties, columns)
         return self._readers[key]
 
     def selected(self, table: DataverseTable, fields: Iterable[str]) -> str:
@@ -197,11 +198,11 @@ class Reading:
         """Return the address of a table's rows, with query options that are encoded already."""
         return f"{self._site.settings.api_root}/{table.entity_set}?{'&'.join(options)}"
 
-    def page(self, address: str, headers: Mapping[str, str], reader: RecordReader) -> Page:
+    def page(self, address: str, headers: Mapping[str, str], reader: RowReader) -> Page:
         """Read one page."""
         return self._pages.read(address, headers, reader)
 
-    def follow(self, address: str, headers: Mapping[str, str], reader: RecordReader) -> Iterator[Page]:
+    def follow(self, address: str, headers: Mapping[str, str], reader: RowReader) -> Iterator[Page]:
         """Read a page and all that follow it by the service's own links."""
         return self._pages.follow(address, headers, reader)
 

@@ -43,7 +43,8 @@ class DataverseSettings(ODataSettings):
             raise ValueError("must begin with https:// and name the environment's host")
         if parts.path.strip("/") or parts.query or parts.fragment or parts.username is not None:
             raise ValueError("must be the environment's address alone, such as https://contoso.crm4.dynamics.com")
-        return f"https://{parts.netloc.lower()}"
+        port = f":{parts.port}" if parts.port not in (None, 443) else ""
+        return f"https://{parts.hostname}{port}"
 
     @property
     def api_root(self) -> str:
