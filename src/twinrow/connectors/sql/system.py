@@ -28,7 +28,7 @@ from twinrow.connectors.sql.feed import feed_pages
 from twinrow.connectors.sql.postgresql import Postgresql
 from twinrow.connectors.sql.reflection import make_shape
 from twinrow.connectors.sql.settings import SqlTable
-from twinrow.connectors.sql.shape import Relation, Shape, Storage
+from twinrow.connectors.sql.shape import FoundTable, Relation, Shape, Storage
 from twinrow.connectors.sql.sqlite import Sqlite
 from twinrow.connectors.sql.writing import Writer, takes_guids
 from twinrow.model.errors import ConfigurationError, SystemUnavailable, TwinrowError, UnknownTable
@@ -58,6 +58,7 @@ class SqlSystem:
         self.name = name
         self._database = _open(name, url, schema)
         self._settings = dict(tables or {})
+        self._found: dict[str, FoundTable | None] = {}
         self._shapes: dict[str, Shape] = {}
         self._lock = threading.Lock()
 
@@ -129,17 +130,22 @@ class SqlSystem:
             return shape
 
     def _make_shape(self, name: str) -> Shape:
-        found = self._database.find(name)
+        found = self._find(name)
         if found is None:
             raise UnknownTable(self.name, name, self._database.table_names())
         settings = self._settings.get(name, SqlTable())
         return make_shape(name, found, settings, self._database.default_overlap, self._key_of)
 
+    def _find(self, name: str) -> FoundTable | None:
+        if name not in self._found:
+            self._found[name] = self._database.find(name)
+        return self._found[name]
+
     def _key_of(self, name: str) -> str | None:
         settings = self._settings.get(name)
         if settings is not None and settings.key is not None:
             return settings.key
-        found = self._database.find(name)
+        found = self._find(name)
         return found.primary_key[0] if found is not None and len(found.primary_key) == 1 else None
 
     def capabilities(self, table: str) -> Capabilities:
