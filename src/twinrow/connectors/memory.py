@@ -86,6 +86,7 @@ class MemorySystem:
         logic: Logic | None = None,
         refuse: Callable[[str, Mapping[str, Any]], str | None] | None = None,
         caller: str = "twinrow",
+        new_id: Callable[[], str] = lambda: str(uuid4()),
     ) -> None:
         self.name = name
         marked = create_keys is CreateKeys.MARK
@@ -101,6 +102,7 @@ class MemorySystem:
         self._logic = logic
         self._refuse = refuse
         self._caller = caller
+        self._new_id = new_id
         self._counter = 0
         self._oldest_token = 0
         self._lock = threading.RLock()
@@ -110,7 +112,7 @@ class MemorySystem:
     def add(self, table: str, values: Mapping[str, Any], *, id: str | None = None, by: str = "person") -> str:
         """Make a record and return its id."""
         with self._lock:
-            key = id or str(uuid4())
+            key = id or self._new_id()
             self._store(table, key, dict(values), None, by)
             return key
 
@@ -352,7 +354,7 @@ class MemorySystem:
             if existing is not None:
                 return {STATUS: Status.EXISTS, ID: existing}
             chosen = row[ID] if self._create_keys in (CreateKeys.CHOSEN, CreateKeys.PROPOSED) else None
-            key: str = chosen or str(uuid4())
+            key: str = chosen or self._new_id()
             problem = self._problem(table, values)
             if problem is not None:
                 return problem

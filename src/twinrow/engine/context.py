@@ -150,10 +150,13 @@ class PassContext:
 
     @cached_property
     def source_fields(self) -> tuple[str, ...]:
-        """The fields that the pass reads from its source: mapped, filtered by, and looked at by rules and templates."""
+        """The fields that the pass reads from its source: mapped, filtered by, looked at by rules and templates, the mark."""
         table = self.source.table
         wanted = list(self.plans.names(self.pass_.source))
         wanted += sorted(filter_fields(self.condition))
+        mark = self.source.capabilities.mark_field
+        if mark is not None and mark in table.fields:
+            wanted.append(mark)
         for rule in self.shared.rules:
             wanted += [name for name in rule.reads(self.pass_) if name in table.fields]
         for template in self.mapping.mapping.templates:

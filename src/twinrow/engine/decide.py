@@ -172,8 +172,19 @@ def _settle_fields(frame: pl.DataFrame, context: DecideContext, carried: Sequenc
             (by_policy & ~not_null).alias(_by_policy(i)),
             (equal | not_null | plan.is_constant | (not _takes_part(plan))).alias(c.refresh(i)),
         ]
-    frame = frame.with_columns(results)
+    frame = _with_whole_groups(frame.with_columns(results), both_sides)
     return _with_constants(frame, carried)
+
+
+def _with_whole_groups(frame: pl.DataFrame, both_sides: Sequence[FieldPlan]) -> pl.DataFrame:
+    """Send all members of a group when one is sent: a system's own logic may clear the others when it takes that one."""
+    together = []
+    for plan in both_sides:
+        if plan.mapping.merge_group is not None:
+            any_sent = any_of(pl.col(c.send(member.index)) for member in _group(plan, both_sides))
+            carriable = pl.col(c.problem(plan.index)).is_null() & ~pl.col(c.unresolved(plan.index))
+            together.append((pl.col(c.send(plan.index)) | (any_sent & carriable)).alias(c.send(plan.index)))
+    return frame.with_columns(together)
 
 
 def _takes_part(plan: FieldPlan) -> bool:

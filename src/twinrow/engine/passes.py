@@ -32,46 +32,62 @@ Progress = Callable[[PassContext, Counters], None]
 """Called after each batch that was settled, with the batch's counters."""
 
 
-def run_pass(context: PassContext, progress: Progress | None = None) -> Counters:
-    """Make the pass, from where its job stands, and finish its job row; return the counters of what was done now."""
-    stages = Stages(context)
-    total = Counters()
+class PassRun:
+    """The work of one pass: first `recover`, for both passes of a run, then `run`."""
 
-    def done(counters: Counters) -> None:
-        nonlocal total
-        total += counters
-        if progress is not None:
-            progress(context, counters)
+    def __init__(self, context: PassContext, progress: Progress | None = None) -> None:
+        self.context = context
+        self._progress = progress
+        self._awaiting: dict[str, datetime] = {}
 
-    recovery = Recovery(context)
-    for recovered in recovery.batches():
-        old = (recovered.number, recovered.unclear)
-        stage = context.job.stage or RECOVER
-        done(stages.process(recovered.rows, stage, context.job.cursor, intents=recovered.intents, old_intent=old))
-    awaiting = recovery.awaiting
-    if context.options.named:
-        for batch in named_batches(context):
-            done(stages.process(batch.frame, NAMED, None, awaiting=awaiting))
-        _finish(context, None, None)
-        return total
-    tried: dict[str, str | None] = {}
-    if context.job.stage not in (CHANGES, DELETES):
-        for batch in retry_batches(context, References(context).related_ids()):
-            done(stages.process(batch.frame, RETRY, None, awaiting=awaiting))
-            tried |= dict(batch.frame.select(ID, VERSION).iter_rows())
-    watermark, recheck = None, None
-    if not context.options.retry_only:
+    def _done(self, counters: Counters) -> None:
+        if self._progress is not None:
+            self._progress(self.context, counters)
+
+    def recover(self) -> None:
+        """Find out what became of what earlier processes or runs have sent without an answer.
+
+        Both passes do so before either reads its source, where a record that is there without a coupling would look new.
+        """
+        context = self.context
+        stages = Stages(context)
+        recovery = Recovery(context)
+        for recovered in recovery.batches():
+            old = (recovered.number, recovered.unclear)
+            stage = context.job.stage or RECOVER
+            self._done(
+                stages.process(recovered.rows, stage, context.job.cursor, intents=recovered.intents, old_intent=old)
+            )
+        self._awaiting = recovery.awaiting
+
+    def run(self) -> None:
+        """Make the pass, from where its job stands, and finish its job row."""
+        context = self.context
+        stages = Stages(context)
+        if context.options.named:
+            for batch in named_batches(context):
+                self._done(stages.process(batch.frame, NAMED, None, awaiting=self._awaiting))
+            _finish(context, None, None)
+            return
+        tried: dict[str, str | None] = {}
+        if context.job.stage not in (CHANGES, DELETES):
+            for batch in retry_batches(context, References(context).related_ids()):
+                self._done(stages.process(batch.frame, RETRY, None, awaiting=self._awaiting))
+                tried |= dict(batch.frame.select(ID, VERSION).iter_rows())
+        if context.options.retry_only:
+            _finish(context, None, None)
+            return
+        watermark, recheck = None, None
         cursor = context.job.cursor if context.job.stage in (CHANGES, DELETES) else None
         for batch in changed_batches(context, cursor):
             cursor = batch.cursor or cursor
             frame = _not_tried(batch.frame, tried)
-            done(stages.process(frame, CHANGES, cursor, recheck_from=batch.recheck_from, awaiting=awaiting))
+            self._done(stages.process(frame, CHANGES, cursor, recheck_from=batch.recheck_from, awaiting=self._awaiting))
             if batch.watermark is not None:
                 watermark, recheck = batch.watermark, batch.recheck_from
         for batch in delete_batches(context):
-            done(stages.process(batch.frame, DELETES, cursor))
-    _finish(context, watermark, recheck)
-    return total
+            self._done(stages.process(batch.frame, DELETES, cursor))
+        _finish(context, watermark, recheck)
 
 
 def _not_tried(frame: pl.DataFrame, tried: Mapping[str, str | None]) -> pl.DataFrame:

@@ -13,13 +13,11 @@ from datetime import datetime
 
 import polars as pl
 
-from twinrow.batch.canonical import canonical
 from twinrow.batch.columns import ID
-from twinrow.batch.convert import comparable
 from twinrow.connectors.base import CreateKeys, WriteKind
 from twinrow.engine.context import PassContext
 from twinrow.engine.decide import RESTORE
-from twinrow.engine.write import INTENT_SENT
+from twinrow.engine.likeness import likenesses
 from twinrow.model.filters import Comparison
 from twinrow.store.couplings import GONE, by_number, by_record, insert_couplings, remove_couplings, set_state
 from twinrow.store.intents import Intent, keep_in_intent, open_intents
@@ -115,7 +113,11 @@ class Recovery:
         return self._search(intent)
 
     def _search(self, intent: Intent) -> pl.DataFrame | None:
-        """Find records made without key or mark by every field that was written."""
+        """Find records made without key or mark by what was written into them.
+
+        Exactly one that equals in every field is it. Where there is none, but one that is much like it (somebody may have
+        edited it since), or where several could be it, a person must say which.
+        """
         context, end = self.context, self.context.destination
         side = context.pass_.destination
         created_at = end.capabilities.created_at
@@ -125,45 +127,18 @@ class Recovery:
         with context.database.reading() as connection:
             taken = by_record(connection, context.mapping, side, candidates.get_column(ID).to_list())
         candidates = candidates.filter(~pl.col(ID).is_in(taken.get_column(f"{side.value}_id").implode()))
-        matches = intent.frame.select("source_id").join(candidates.select(pl.col(ID).alias("found_id")), how="cross")
-        told = candidates.select(pl.col(ID).alias("found_id"), *self._comparable_found())
-        pairs = matches.join(told, on="found_id").join(self._comparable_sent(intent), on="source_id", suffix=":sent")
-        same = pl.lit(True)
-        for plan in context.carried:
-            name = f"field.{plan.index}"
-            if f"{name}:sent" in pairs.columns:
-                same = same & (pl.col(f"{name}:sent").is_null() | (pl.col(f"{name}:sent") == pl.col(name)))
-        pairs = pairs.filter(same).select("source_id", "found_id")
-        counted = pairs.with_columns(
+        pairs = likenesses(intent.frame, candidates, context.plans.plans, side).rename({"id": "found_id"})
+        exact = pairs.filter("equal")
+        counted = exact.with_columns(
             pl.len().over("source_id").alias("candidates"), pl.len().over("found_id").alias("claimants")
         )
-        doubtful = counted.filter((pl.col("candidates") > 1) | (pl.col("claimants") > 1))
-        unclear = doubtful.get_column("source_id").unique().to_list()
+        several = counted.filter((pl.col("candidates") > 1) | (pl.col("claimants") > 1)).get_column("source_id")
+        edited = pairs.join(exact, on="source_id", how="anti").filter("alike").get_column("source_id")
+        unclear = pl.concat([several, edited]).unique().to_list()
         self.awaiting |= dict.fromkeys(unclear, intent.deadline)
         clear = intent.frame.filter(~pl.col("source_id").is_in(unclear))
-        return None if clear.is_empty() else clear.join(pairs, on="source_id", how="left", maintain_order="left")
-
-    def _comparable_found(self) -> list[pl.Expr]:
-        side = self.context.pass_.destination
-        return [
-            comparable(
-                canonical(pl.col(plan.field(side).name), plan.field(side)), plan.field(side), plan.field(side.other)
-            ).alias(f"field.{plan.index}")
-            for plan in self.context.carried
-        ]
-
-    def _comparable_sent(self, intent: Intent) -> pl.DataFrame:
-        side = self.context.pass_.destination
-        return intent.frame.select(
-            "source_id",
-            *(
-                comparable(pl.col(INTENT_SENT + plan.identity), plan.field(side), plan.field(side.other)).alias(
-                    f"field.{plan.index}"
-                )
-                for plan in self.context.carried
-                if INTENT_SENT + plan.identity in intent.frame.columns
-            ),
-        )
+        found = exact.select("source_id", "found_id")
+        return None if clear.is_empty() else clear.join(found, on="source_id", how="left", maintain_order="left")
 
     def _couple_orphans(self, gone: pl.DataFrame) -> None:
         """Couple records that were made although their source has been deleted since, and remember that it is gone."""

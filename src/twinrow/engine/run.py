@@ -17,7 +17,7 @@ from twinrow.batch.hooks import Rule
 from twinrow.connectors.base import Connector
 from twinrow.engine.context import End, EngineSettings, PassContext, RunContext, RunOptions
 from twinrow.engine.fields import plan_fields
-from twinrow.engine.passes import Progress, run_pass
+from twinrow.engine.passes import PassRun, Progress
 from twinrow.model.errors import StopError, TwinrowError
 from twinrow.model.protocols import Clock
 from twinrow.model.rules import TransformationRule
@@ -111,16 +111,20 @@ class Engine:
         return ends
 
     def _passes(self, shared: RunContext, shape: int, progress: Progress | None) -> None:
-        wanted = [Pass(value) for value in shared.options.passes] or list(Pass)
+        asked = [Pass(value) for value in shared.options.passes] or list(Pass)
+        open_passes = []
         for pass_ in shared.mapping.mapping.direction.passes:
-            if pass_ not in wanted:
-                continue
-            with self.database.transaction() as connection:
-                known = {job.pass_: job for job in jobs_of_run(connection, shared.run.id)}
-                job = known.get(pass_) or start_job(connection, shared.run, SYNCHRONIZATION, pass_, self.clock.now())
-            if job.state == FINISHED:
-                continue
-            run_pass(PassContext(shared, pass_, job, shape), progress)
+            if pass_ in asked:
+                with self.database.transaction() as connection:
+                    known = {job.pass_: job for job in jobs_of_run(connection, shared.run.id)}
+                    job = known.get(pass_)
+                    job = job or start_job(connection, shared.run, SYNCHRONIZATION, pass_, self.clock.now())
+                if job.state != FINISHED:
+                    open_passes.append(PassRun(PassContext(shared, pass_, job, shape), progress))
+        for one in open_passes:
+            one.recover()
+        for one in open_passes:
+            one.run()
 
     @contextmanager
     def _lease(

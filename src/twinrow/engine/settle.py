@@ -18,12 +18,14 @@ import polars as pl
 from sqlalchemy import Connection
 
 from twinrow.batch.canonical import NULL, canonical
-from twinrow.batch.columns import DELETED, ID, MODIFIED_AT, MODIFIED_BY, VERSION, column_type
+from twinrow.batch.columns import DELETED, ID, INSTANT, MODIFIED_AT, MODIFIED_BY, VERSION, column_type
 from twinrow.connectors.base import Status
 from twinrow.engine import columns as c
 from twinrow.engine.context import PassContext
 from twinrow.engine.decide import CREATE, RESTORE
 from twinrow.engine.fields import FieldPlan
+from twinrow.engine.guard import HELD_BACK
+from twinrow.engine.guard import MESSAGE as HELD_BACK_MESSAGE
 from twinrow.engine.pair import PENDING, is_skipped
 from twinrow.engine.write import Sent
 from twinrow.model.mapping import ConflictScope
@@ -32,7 +34,7 @@ from twinrow.model.sides import Side
 from twinrow.store.bases import base_column, insert_bases, update_bases
 from twinrow.store.conflicts import CONFLICT_SCHEMA, replace_conflicts
 from twinrow.store.couplings import GONE, insert_couplings, remove_couplings, set_state, update_couplings
-from twinrow.store.errors import add_errors
+from twinrow.store.errors import ERROR_SCHEMA, add_errors
 from twinrow.store.intents import keep_in_intent
 from twinrow.store.journal import NEW, OLD, add_entry
 from twinrow.store.leases import check_fence
@@ -431,53 +433,66 @@ def _store_unresolved(connection: Connection, context: PassContext, frame: pl.Da
 def _store_pending(
     connection: Connection, context: PassContext, frame: pl.DataFrame, batch: Batch, now: datetime
 ) -> None:
-    if frame.is_empty():
-        return
-    failed = frame.filter((pl.col(c.OUTCOME) == Outcome.FAILED.value) | pl.col("skips"))
-    well = frame.filter((pl.col(c.OUTCOME) != Outcome.FAILED.value) & ~pl.col("skips"))
-    clear_pending(connection, context.mapping, context.pass_, well.get_column(ID).to_list())
-    if failed.is_empty():
+    """Store what is to be tried again, with an error row for each failure; forget what is finished."""
+    held = [_held_back(passed) for passed in batch.passed if HELD_BACK in passed.columns]
+    parts = [part for part in held if part.height]
+    if frame.height:
+        failed = (pl.col(c.OUTCOME) == Outcome.FAILED.value) | pl.col("skips")
+        clear_pending(connection, context.mapping, context.pass_, frame.filter(~failed).get_column(ID).to_list())
+        parts.append(frame.filter(failed).select(_failure_columns()))
+    failures = pl.concat(parts) if parts else pl.DataFrame()
+    if failures.is_empty():
         return
     deadlines = pl.DataFrame(
         {ID: list(batch.deadlines), "not_before": list(batch.deadlines.values())},
-        schema={ID: pl.String, "not_before": pl.Datetime("us", "UTC")},
+        schema={ID: pl.String, "not_before": INSTANT},
     )
+    waits = pl.col("decision") == int(Decision.WAITING)
+    rows = failures.join(deadlines, on=ID, how="left", maintain_order="left").with_columns(
+        pl.when(waits).then(batch.newest_related).alias("newest_coupling"),
+        pl.lit(context.job.id).alias("job_id"),
+        pl.coalesce("since", pl.lit(now)).alias("since"),
+        pl.lit(now).alias("at"),
+    )
+    stored = rows.select(pl.col(name).cast(kind) for name, kind in PENDING_SCHEMA.items())
+    save_pending(connection, context.mapping, context.pass_, stored)
+    told = rows.select(
+        pl.col(ID).alias("source_id"),
+        pl.when(pl.col("coupling_id").is_not_null()).then(pl.col(c.DESTINATION_ID)).alias("destination_id"),
+        *list(ERROR_SCHEMA)[2:],
+    )
+    add_errors(connection, context.mapping, context.pass_, context.job.id, now, told)
+
+
+def _failure_columns() -> list[pl.Expr]:
     same = (pl.col(PENDING + "message") == pl.col(c.MESSAGE)).fill_null(False)
-    rows = failed.join(deadlines, on=ID, how="left", maintain_order="left").with_columns(
+    return [
+        pl.col(ID),
+        pl.col(c.DESTINATION_ID),
         pl.col(c.COUPLING).alias("coupling_id"),
+        pl.col(c.DECISION).alias("decision"),
+        pl.col("recovery"),
         pl.col(c.PROBLEM_FIELD).alias("field"),
         pl.col(c.MESSAGE).alias("message"),
         pl.col("error_code").alias("cause"),
-        pl.when(same).then(pl.col(PENDING + "failures").fill_null(0) + 1).otherwise(1).cast(pl.Int64).alias("failures"),
+        pl.col("remedy"),
+        pl.when(same).then(pl.col(PENDING + "failures").fill_null(0) + 1).otherwise(1).alias("failures"),
         pl.col("skips").alias("skipped"),
-        pl.when(pl.col(c.DECISION) == int(Decision.WAITING)).then(batch.newest_related).alias("newest_coupling"),
-        pl.lit(context.job.id, dtype=pl.Int64).alias("job_id"),
-        pl.coalesce(pl.col(PENDING + "since"), pl.lit(now)).alias("since"),
-        pl.lit(now).alias("at"),
-    )
-    save_pending(
-        connection,
-        context.mapping,
-        context.pass_,
-        rows.select(pl.col(name).cast(kind) for name, kind in PENDING_SCHEMA.items()),
-    )
-    add_errors(
-        connection,
-        context.mapping,
-        context.pass_,
-        context.job.id,
-        now,
-        rows.select(
-            pl.col(ID).alias("source_id"),
-            pl.when(pl.col(c.COUPLING).is_not_null()).then(pl.col(c.DESTINATION_ID)).alias("destination_id"),
-            c.DECISION,
-            "recovery",
-            "field",
-            "message",
-            "cause",
-            "remedy",
-        ),
-    )
+        pl.col(PENDING + "since").alias("since"),
+    ]
+
+
+def _held_back(passed: pl.DataFrame) -> pl.DataFrame:
+    """Return the pending rows of records that may have been made by the opposite pass (`engine.guard`)."""
+    here = passed.filter(pl.col(HELD_BACK) & (pl.col(c.DECISION) == int(Decision.INDETERMINATE)))
+    none = pl.lit(None, dtype=pl.String)
+    return here.with_columns(
+        pl.lit(HELD_BACK_MESSAGE).alias(c.MESSAGE),
+        pl.lit(Recovery.RETRY.value).alias("recovery"),
+        none.alias("error_code"),
+        none.alias("remedy"),
+        pl.lit(False).alias("skips"),
+    ).select(_failure_columns())
 
 
 def _mark_gone(connection: Connection, context: PassContext, passed: pl.DataFrame) -> None:
@@ -499,7 +514,7 @@ def _forget_intents(connection: Connection, batch: Batch, frame: pl.DataFrame) -
         lost = frame.filter(pl.col(c.DECISION) == int(Decision.INDETERMINATE))
         unanswered = lost.get_column(ID).to_list()
     for sent in reversed(batch.sent):
-        kept = sent.rows.filter(pl.col("source_id").is_in(unanswered))
+        kept = sent.rows.filter(pl.col("source_id").is_in(sorted(set(unanswered) & set(sent.unanswered))))
         keep_in_intent(connection, sent.intent, kept)
         told = set(kept.get_column("source_id").to_list())
         unanswered = [id for id in unanswered if id not in told]

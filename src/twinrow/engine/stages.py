@@ -20,6 +20,7 @@ from twinrow.engine.carry import CarryContext, carry, source_values
 from twinrow.engine.complete import complete
 from twinrow.engine.context import PassContext
 from twinrow.engine.decide import CREATE, RESTORE, DecideContext, decide, left_out
+from twinrow.engine.guard import HELD_BACK, Guard
 from twinrow.engine.lookups import References, rule_lookups
 from twinrow.engine.pair import (
     ADMITTED,
@@ -47,6 +48,7 @@ class Stages:
     def __init__(self, context: PassContext) -> None:
         self.context = context
         self._references = References(context)
+        self._guard = Guard(context)
 
     def process(
         self,
@@ -69,6 +71,7 @@ class Stages:
         paired = pair(self.context, frame)
         if intents is not None:
             paired = _with_found(paired, intents)
+        paired = self._guard.mark(paired)
         passed, rest = self._early(paired, intents is not None, awaiting or {})
         deadlines: dict[str, datetime] = {}
         newest = self._references.newest()
@@ -95,6 +98,7 @@ class Stages:
         cases = [
             (pl.col(DELETED), Decision.SOURCE_GONE, Outcome.IGNORED, Ignored.SOURCE_DELETED),
             (is_skipped() & (not recovering), Decision.SET_ASIDE, Outcome.SKIPPED, None),
+            (pl.col(HELD_BACK) & (not recovering), Decision.INDETERMINATE, Outcome.FAILED, None),
             (~pl.col(IN_FILTER) & untouched, Decision.LEFT_OUT, out, Ignored.OUTSIDE_FILTER),
             (unchanged, Decision.UNCHANGED, Outcome.UNCHANGED, None),
         ]
@@ -202,7 +206,7 @@ class Stages:
             if not repeated:
                 break
             frame = self._decide(pl.concat(repeated, how="diagonal"), hooks)
-        return pl.concat(finished, how="diagonal"), all_sent, deadlines
+        return _still_unanswered(pl.concat(finished, how="diagonal"), all_sent), all_sent, deadlines
 
     def _repeatable(self) -> pl.Expr:
         """Return which results call for reading and deciding again."""
@@ -260,6 +264,17 @@ class Stages:
             return {}
         until = destination.connector.now() + destination.connector.request_lifetime
         return dict.fromkeys(lost, until)
+
+
+def _still_unanswered(frame: pl.DataFrame, all_sent: list[Sent]) -> pl.DataFrame:
+    """Count as unanswered what was once sent without an answer and not cleared up since, whatever came of later attempts."""
+    lost = sorted({id for sent in all_sent for id in sent.unanswered})
+    if not lost:
+        return frame
+    open_still = pl.col(c.WRITE).is_not_null() & (pl.col("status") != Status.WRITTEN.value) & pl.col(ID).is_in(lost)
+    return frame.with_columns(
+        pl.when(open_still).then(pl.lit(Status.INDETERMINATE.value)).otherwise(pl.col("status")).alias("status")
+    )
 
 
 def _replacing(sent: Sent) -> Sent:

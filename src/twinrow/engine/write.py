@@ -63,6 +63,12 @@ class Sent:
     rows: pl.DataFrame
     """The rows of the intent, as they were stored."""
 
+    @property
+    def unanswered(self) -> list[str]:
+        """The source records whose answer is missing."""
+        lost = self.frame.filter(pl.col("status") == Status.INDETERMINATE.value)
+        return lost.get_column(ID).to_list()
+
 
 def write(context: PassContext, frame: pl.DataFrame) -> list[Sent]:
     """Send the records whose `write` is set; return them with the columns of `RESULT_COLUMNS` and `returned.i`.

@@ -158,9 +158,7 @@ def list_pending(
     return found
 
 
-def retry(
-    connection: Connection, mapping: StoredMapping, at: datetime, numbers: Sequence[int] | None = None
-) -> int:
+def retry(connection: Connection, mapping: StoredMapping, at: datetime, numbers: Sequence[int] | None = None) -> int:
     """Take pending rows (by number, or all of a mapping) off the skipped list; return how many. The next run tries them.
 
     A coupling that was skipped was left alone in both directions: it is looked at again in both.

@@ -112,13 +112,10 @@ class MemoryPair:
     ) -> None:
         self.clock = SettableClock()
         self.clocks = {side: SettableClock() for side in Side}
-        self.local = MemorySystem(
-            local_tables, **({"name": "local", "clock": self.clocks[Side.LOCAL].tick} | (local or {}))
-        )
-        self.integration = MemorySystem(
-            integration_tables,
-            **({"name": "integration", "clock": self.clocks[Side.INTEGRATION].tick} | (integration or {})),
-        )
+        here: dict[str, Any] = {"name": "local", "clock": self.clocks[Side.LOCAL].tick}
+        there: dict[str, Any] = {"name": "integration", "clock": self.clocks[Side.INTEGRATION].tick}
+        self.local = MemorySystem(local_tables, **(here | (local or {})))
+        self.integration = MemorySystem(integration_tables, **(there | (integration or {})))
         self._store = store
         self._settings = settings
         self._connectors: dict[str, Connector] = {"local": self.local, "integration": self.integration}
