@@ -202,7 +202,11 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Which system it is: `environment` never changes for a system and differs between systems; `caller` is who we are there."""
+    """Which system it is: `environment` never changes for a system and differs between systems; `caller` is who we are there.
+
+    `details` says more for people. A system that is one of several companies gives `company_id` and `company_name`, by which
+    the set-up of a connection tells the other side whose records it gets.
+    """
 
     environment: str
     caller: str | None = None

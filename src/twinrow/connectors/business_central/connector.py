@@ -61,7 +61,12 @@ class BusinessCentral:
         """Say which company of which environment this is."""
         settings, company = self._settings, self._site.company
         place = f"{settings.tenant}/{settings.environment}" if settings.environment else settings.address
-        details = {"company": company.name, "environment": settings.environment, "address": settings.address}
+        details = {
+            "company_id": company.id,
+            "company_name": company.name,
+            "environment": settings.environment,
+            "address": settings.address,
+        }
         return Identity(f"business-central:{place}/{company.id}".lower(), settings.client_id or None, details)
 
     def test(self) -> list[Check]:

@@ -80,7 +80,7 @@ def test_a_company_is_found_by_name_or_id(named: str) -> None:
     identity = Company(company=named).connector.identify()
     assert identity.environment == "business-central:tenant/sandbox/6f1a2c58-0d3b-4b7e-9a41-2f9e3c5d7b10"
     assert identity.caller == "twinrow"
-    assert identity.details["company"] == "Wieland Werke GmbH"
+    assert identity.details["company_name"] == "Wieland Werke GmbH"
 
 
 def test_a_company_that_does_not_exist() -> None:
