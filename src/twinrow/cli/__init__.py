@@ -10,8 +10,10 @@ import typer
 
 from twinrow.cli.connections import connection
 from twinrow.cli.coupling import couple, couplings
+from twinrow.cli.demo import demo
 from twinrow.cli.failures import Commands
 from twinrow.cli.mappings import mapping
+from twinrow.cli.sandbox import sandbox
 from twinrow.cli.sync import sync
 from twinrow.cli.systems import system
 from twinrow.cli.work import conflicts, errors, jobs, pending, status
@@ -34,6 +36,8 @@ def version() -> None:
     typer.echo(__version__)
 
 
+application.command(rich_help_panel=FIRST)(demo)
+application.command(rich_help_panel=FIRST)(sandbox)
 application.add_typer(system, name="system", rich_help_panel=SETTING_UP)
 application.add_typer(connection, name="connection", rich_help_panel=SETTING_UP)
 application.add_typer(mapping, name="mapping", rich_help_panel=SETTING_UP)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -13,8 +14,6 @@ from twinrow.cli.screen import number, plural, show, show_lines, span, table
 from twinrow.cli.session import workspace
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from twinrow.actions.results import Job, Round, Run
     from twinrow.cli.naming import Names
     from twinrow.workspace import Workspace
@@ -64,7 +63,7 @@ def sync(
 
         names = Names(opened)
         try:
-            runs, number_ = _run(opened, names, mappings or [], records or [], options)
+            runs, number_ = run_mappings(opened, names, mappings or [], records or [], **options)
         except KeyboardInterrupt:
             tell("Stopped. What was settled stays.")
             tell("Next:  twinrow sync goes on where this run stands.")
@@ -79,9 +78,10 @@ def sync(
         raise typer.Exit(code)
 
 
-def _run(
-    opened: Workspace, names: Names, mappings: Sequence[str], records: Sequence[str], options: dict[str, Any]
+def run_mappings(
+    opened: Workspace, names: Names, mappings: Sequence[str] = (), records: Sequence[str] = (), **options: Any
 ) -> tuple[tuple[Run, ...], int | None]:
+    """Run mappings (all, if none is named) and show how far they are; return the runs and the number of their round."""
     from twinrow.cli.progress import ProgressLines
 
     with ProgressLines(names.direction) as lines:
@@ -129,34 +129,43 @@ def _print_document(
     print_document({"round": round_, "succeeded": exit_code(runs) == 0, "runs": documents})
 
 
-def show_runs(runs: Sequence[Run], names: Names) -> None:
-    """Print a table with a line for each mapping and direction, and below it what the table has no column for."""
-    show(_table(runs, names))
+def show_runs(runs: Sequence[Run], names: Names, *, idle: bool = True) -> None:
+    """Print a table with a line for each mapping and direction, and below it what the table has no column for.
+
+    `idle` says whether lines are shown for what had nothing to read, too.
+    """
+    rows = [
+        row
+        for mapping in dict.fromkeys(run.mapping for run in runs)
+        for row in _rows([run for run in runs if run.mapping == mapping], names, idle=idle)
+    ]
+    if rows:
+        columns = ("Mapping", "Direction", ">Read", ">Inserted", ">Modified", ">Unchanged", ">Failed", ">Time")
+        show(table(columns, rows))
     for run in runs:
         for job in run.jobs:
             if others := _others(job):
                 show_lines([f"{job.mapping} {names.direction(job.direction)}: {others}."])
 
 
-def _table(runs: Sequence[Run], names: Names) -> Table:
-    rows = []
-    seen: set[str] = set()
-    for run in runs:
-        again = " again" if run.mapping in seen else ""
-        seen.add(run.mapping)
-        for job in run.jobs:
-            if again and not job.read:
-                continue
-            counts = (job.read, job.inserted, job.modified, job.unchanged, job.failed)
-            rows.append(
-                (
-                    f"{run.mapping}{again}",
-                    names.direction(job.direction),
-                    *(number(count) for count in counts),
-                    span(job.duration),
-                )
-            )
-    return table(("Mapping", "Direction", ">Read", ">Inserted", ">Modified", ">Unchanged", ">Failed", ">Time"), rows)
+def _rows(runs: Sequence[Run], names: Names, *, idle: bool) -> list[tuple[str, ...]]:
+    """Return the lines of one mapping: its run, and all its follow-up runs taken together."""
+    first, *again = runs
+    rows = [_row(first.mapping, [job], names) for job in first.jobs if idle or job.read]
+    for job in first.jobs:
+        repeated = [other for run in again for other in run.jobs if other.direction == job.direction]
+        if any(other.read for other in repeated):
+            rows.append(_row("  again", repeated, names))
+    return rows
+
+
+def _row(name: str, jobs: Sequence[Job], names: Names) -> tuple[str, ...]:
+    from twinrow.model.outcomes import Counters
+
+    total = sum((job.counters for job in jobs), start=Counters())
+    counts = (total.read, total.inserted, total.modified, total.unchanged, total.failed)
+    time = sum((job.duration for job in jobs if job.duration is not None), start=timedelta())
+    return (name, names.direction(jobs[0].direction), *(number(count) for count in counts), span(time))
 
 
 def _others(job: Job) -> str:
