@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from twinrow.connectors.opening import open_connector
 from twinrow.model.errors import ConfigurationError
 from twinrow.testing.clock import SettableClock
 
+PAGE = Path(__file__).parents[4] / "docs" / "how-to" / "dataverse-system.md"
 GOOD = {"address": "https://contoso.crm4.dynamics.com", "tenant": "t", "client_id": "c", "secret": "env:S"}
 
 
@@ -63,3 +66,9 @@ def test_opening_sends_nothing_and_asks_for_no_secret() -> None:
     connector = open_connector("dataverse", "the CRM", GOOD, Secrets(), SettableClock())
     connector.close()
     open_system("the CRM", GOOD, Secrets(), SettableClock()).close()
+
+
+def test_every_setting_is_on_the_page_and_every_one_there_exists() -> None:
+    rows = re.findall(r"^\| (`.+?`) \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    named = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    assert named == set(DataverseSettings.model_fields)
