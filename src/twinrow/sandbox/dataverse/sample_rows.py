@@ -69,8 +69,10 @@ def _make_user(environment: Environment, call: Call, user: User, unit: str) -> s
         "businessunitid@odata.bind": f"/businessunits({unit if user.salesperson else ROOT_UNIT})",
     }
     key = _make(environment, call, "systemuser", body)
-    if user.disabled:
-        environment.storage.execute("UPDATE systemuser SET isdisabled = 1 WHERE systemuserid = ?", (key,))
+    # Licences and disabling come from outside the Web API.
+    environment.storage.execute(
+        "UPDATE systemuser SET islicensed = 1, isdisabled = ? WHERE systemuserid = ?", (int(user.disabled), key)
+    )
     return key
 
 

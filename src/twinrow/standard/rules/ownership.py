@@ -50,17 +50,22 @@ class Company(Rule):
 
 
 class LocalCurrency(Rule):
-    """A blank currency in Business Central is the local one, which in Dataverse is a record like others (semantics 5.2)."""
+    """A blank currency in Business Central is the local one, which in Dataverse is a record like others (semantics 5.2).
+
+    As an id it is blank on the wire too; as a code, Business Central's pages show and take the local currency's own.
+    """
 
     name = "local_currency"
 
     def translate(self, context: HookContext, field: str) -> dict[str | None, str | None]:
-        """Translate a blank into the local currency's record and back."""
-        currency = context.settings.get("local_currency_id")
+        """Translate a blank, and the local currency's code, into its record, and back."""
+        currency, code = (context.settings.get(f"local_currency_{name}") for name in ("id", "code"))
         if currency is None:
             return {}
         if context.pass_ is Pass.TO and field == "transactioncurrencyid":
-            return {None: str(currency)}
-        if context.pass_ is Pass.FROM and field in ("currencyId", "currencyCode"):
+            return {None: str(currency)} | ({} if code is None else {str(code): str(currency)})
+        if context.pass_ is Pass.FROM and field == "currencyId":
             return {str(currency): None}
+        if context.pass_ is Pass.FROM and field == "currencyCode":
+            return {str(currency): None if code is None else str(code)}
         return {}
