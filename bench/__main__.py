@@ -1,53 +1,74 @@
-"""Runs jobs of the workload and prints what they took."""
+"""Runs the workload, and prints what it took beside what it is held against."""
 
 from __future__ import annotations
 
 import os
 import platform
+import sqlite3
+import time
+from collections.abc import Iterator
+from importlib.metadata import version
 from typing import Annotated
 
+import polars as pl
 import typer
+from bench import databases
+from bench.report import Line, table
 
-from bench.measuring import Measurement, run_apart
-from bench.plain_loop import changed_rows, initial_load
-from bench.workload import Place, make_customers, open_place, watermark
-
-JOBS = {
-    "A": "initial load: accounts are empty",
-    "C": "one in a hundred customers edited since",
-}
+KINDS = ("sqlite", "postgresql")
+JOBS = "ABC"
 
 application = typer.Typer(add_completion=False)
 
 
-def run_job(job: str, place: Place) -> Measurement:
-    """Run a plain loop. Job C works on what job A has left."""
-    if job == "A":
-        return run_apart(initial_load, place)
-    since = watermark()
-    place.edit_customers()
-    return run_apart(changed_rows, place, since)
-
-
-@application.command(help="Jobs: " + "; ".join(f"{name} = {what}" for name, what in JOBS.items()) + ".")
+@application.command()
 def main(
-    rows: Annotated[list[int], typer.Option(help="How many customers; may be given several times.")] = [10_000],  # noqa: B006
-    job: Annotated[list[str], typer.Option(help="Which jobs, in this order.")] = ["A", "C"],  # noqa: B006
-    on: Annotated[list[str], typer.Option(help="sqlite, postgresql or both.")] = ["sqlite", "postgresql"],  # noqa: B006
+    rows: Annotated[list[int] | None, typer.Option(help="How many customers; may be given several times.")] = None,
+    job: Annotated[str, typer.Option(help="A: initial load, B: nothing changed, C: 1 % changed.")] = JOBS,
+    on: Annotated[list[str] | None, typer.Option(help="sqlite, postgresql; may be given several times.")] = None,
+    repeat: Annotated[int, typer.Option(min=1, help="How often short jobs are repeated.")] = 3,
 ) -> None:
-    print(f"{platform.machine()}, {os.cpu_count()} processors, Python {platform.python_version()}")
-    print(f"load of the machine before: {', '.join(f'{load:.1f}' for load in os.getloadavg())}\n")
-    print(f"{'place':<12}{'rows':>10} job {'what':<12}{'rows/s':>10}{'s':>9}{'CPU s':>9}{'peak MB':>9}{'start s':>9}")
-    for kind in on:
-        for count in rows:
-            with open_place(kind) as place:
-                place.fill(make_customers(count))
-                for name in job:
-                    took = run_job(name, place)
-                    print(
-                        f"{kind:<12}{took.rows:>10} {name:<3} {'plain loop':<12}{took.rows_per_second:>10,.0f}"
-                        f"{took.seconds:>9.2f}{took.cpu_seconds:>9.2f}{took.peak_megabytes:>9.0f}{took.start:>9.2f}"
-                    )
+    """Measure speed as ratios to plain loops and bare requests in the same run, and print a table."""
+    began = time.monotonic()
+    print(_surroundings(), end="\n\n")
+    lines = list(_lines(tuple(on or KINDS), rows or [10_000, 100_000], job, repeat))
+    print(table(lines))
+    print(f"\n{time.monotonic() - began:.0f} s in all; load of the machine after: {_load()}")
+
+
+def _lines(kinds: tuple[str, ...], counts: list[int], jobs: str, repetitions: int) -> Iterator[Line]:
+    for kind in kinds:
+        for count in counts:
+            yield from databases.measure(kind, count, jobs, repetitions)
+
+
+def _surroundings() -> str:
+    parts = ("twinrow", "polars", "sqlalchemy", "msgspec", "httpx2")
+    return "\n".join(
+        [
+            f"{_processor()}, {os.cpu_count()} processors, {_memory():.0f} GB; {platform.system()} {platform.release()}",
+            f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, "
+            + ", ".join(f"{part} {version(part)}" for part in parts)
+            + f" ({pl.thread_pool_size()} threads)",
+            f"load of the machine before: {_load()}",
+        ]
+    )
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as lines:
+            return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.machine()
+
+
+def _memory() -> float:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1024**3
+
+
+def _load() -> str:
+    return ", ".join(f"{load:.1f}" for load in os.getloadavg())
 
 
 if __name__ == "__main__":

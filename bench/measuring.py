@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,15 +26,16 @@ class Measurement:
         return self.rows / self.seconds if self.seconds else 0.0
 
 
-def run_apart(job: Callable[..., int], *arguments: Any) -> Measurement:
+def run_apart(job: Callable[..., int], *arguments: Any, prepare: Callable[..., Any] | None = None) -> Measurement:
     """Run a job (which returns how many rows it worked on) in a new process and return what it took there.
 
-    Time of a database server is in `seconds`, not in `cpu_seconds`.
+    `prepare` makes of the arguments what the job is given; its time counts to the start. Time of a database server is in
+    `seconds`, not in `cpu_seconds`.
     """
     context = multiprocessing.get_context("spawn")
     receiving, sending = context.Pipe(duplex=False)
     began = time.perf_counter()
-    process = context.Process(target=_measure, args=(sending, job, arguments))
+    process = context.Process(target=_measure, args=(sending, job, arguments, prepare))
     process.start()
     sending.close()
     try:
@@ -46,7 +47,16 @@ def run_apart(job: Callable[..., int], *arguments: Any) -> Measurement:
     return Measurement(rows, seconds, cpu, peak, time.perf_counter() - began - seconds)
 
 
-def _measure(sending: Any, job: Callable[..., int], arguments: tuple[Any, ...]) -> None:
+def median(measurements: Sequence[Measurement]) -> Measurement:
+    """Return the measurement that took neither the shortest nor the longest time."""
+    return sorted(measurements, key=lambda one: one.seconds)[(len(measurements) - 1) // 2]
+
+
+def _measure(
+    sending: Any, job: Callable[..., int], arguments: tuple[Any, ...], prepare: Callable[..., Any] | None
+) -> None:
+    if prepare is not None:
+        arguments = (prepare(*arguments),)
     began, cpu_began = time.perf_counter(), time.process_time()
     rows = job(*arguments)
     seconds, cpu = time.perf_counter() - began, time.process_time() - cpu_began

