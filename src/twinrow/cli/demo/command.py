@@ -159,6 +159,8 @@ def _synchronize(steps: Steps, pair: SandboxPair, store: str, ownership: str) ->
             show_lines(f"   {line}" for line in people.work())
         with steps.step("Synchronize what has changed"):
             problems += _failures(_run(opened, names, create=True, idle=False))
+        with steps.step("Synchronize what that brought about: new records get their company and their defaults"):
+            problems += _failures(_run(opened, names, idle=False))
         with steps.step("Synchronize once more: nothing may be written"):
             runs = _run(opened, names, idle=False)
             problems += _failures(runs)
@@ -192,14 +194,17 @@ def _run(opened: Workspace, names: Names, *, idle: bool = True, **options: Any) 
 
 
 def _failures(runs: Sequence[Run]) -> list[str]:
-    """Return what did not come to its end, or was not settled by a follow-up run either."""
+    """Return what did not come to its end, or was not settled by a follow-up run either. What waits is compared later."""
+    from twinrow.model.outcomes import Decision
+
     problems = []
     for run in {run.mapping: run for run in runs}.values():
         if run.state != "finished":
             problems.append(f"{run.mapping} did not run to its end: {run.message or run.state}")
-        for count, what in ((run.counters.failed, "failed"), (len(run.conflicts), "are in conflict")):
-            if count:
-                problems.append(f"{run.mapping}: {plural(count, 'record')} {what}.")
+        waiting = sum(record.decision is Decision.WAITING for record in run.pending)
+        failed = run.counters.failed - waiting
+        if failed or run.conflicts:
+            problems.append(f"{run.mapping}: {failed} failed, {plural(len(run.conflicts), 'conflict')}.")
     return problems
 
 
@@ -219,14 +224,19 @@ def _show_comparison(found: Sequence[Comparison]) -> None:
             number(len(one.local)),
             number(len(one.integration)),
             number(len(one.coupled)),
+            number(len(one.waiting)) if one.waiting else "",
             number(one.compared) if one.compared else "",
             number(one.different) if one.compared else "",
         )
         for one in found
     ]
     show_lines([""])
-    columns = ("", "Mapping", f">Records in {ERP}", f">in {CRM}", ">Coupled", ">Values compared", ">Different")
+    columns = ("", "Mapping", f">In {ERP}", f">In {CRM}", ">Coupled", ">Waiting", ">Values compared", ">Different")
     show(table(columns, rows))
+    waiting = sum(len(one.waiting) for one in found)
+    if waiting:
+        known = plural(waiting, "contact waits", "contacts wait")
+        show_lines([f"{known}: their customer or vendor is blocked, so it has no account that they could belong to."])
 
 
 def _looking_around(store: str, serve: bool) -> list[str]:

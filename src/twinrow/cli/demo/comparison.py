@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from twinrow.cli.sandbox import SandboxPair
+from twinrow.model.outcomes import Decision
 
 if TYPE_CHECKING:
     from twinrow.sandbox.process import SandboxProcess
@@ -56,12 +57,16 @@ _OPTIONS = {
 
 @dataclass(slots=True)
 class Comparison:
-    """A mapping's couplings, and the ids on both sides that should be coupled; how many values were compared and differ."""
+    """A mapping's couplings, and the ids on both sides that should be coupled; how many values were compared and differ.
+
+    `waiting` are the local records that rightly wait for a related record.
+    """
 
     mapping: str
     coupled: Sequence[tuple[str, str]]
     local: set[str]
     integration: set[str]
+    waiting: set[str] = field(default_factory=set)
     compared: int = 0
     different: int = 0
     problems: list[str] = field(default_factory=list)
@@ -99,6 +104,12 @@ def _compare(mapping: str, stored: Stored, opened: Workspace) -> Comparison:
     coupled = list(opened.couplings(mapping).select("local_id", "integration_id").iter_rows())
     local, integration = _SHOULD_BE_COUPLED[mapping](stored)
     result = Comparison(mapping, coupled, set(local), set(integration))
+    if mapping == "CONTACT":
+        result.waiting = set(_people(stored, blocked=True))
+    waiting = {record.source_id for record in opened.list_pending(mapping) if record.decision is Decision.WAITING}
+    if waiting != result.waiting:
+        wrong = len(waiting ^ result.waiting)
+        result.problems.append(f"{mapping}: {wrong} of the ERP should not wait and do, or should wait and do not.")
     for side, ids, wanted in (
         ("ERP", {one for one, _ in coupled}, result.local),
         ("CRM", {one for _, one in coupled}, result.integration),
@@ -182,24 +193,28 @@ def _parties(table: str) -> Callable[[Stored], Both]:
     return both
 
 
-def _contacts(stored: Stored) -> Both:
-    """The people of customers and vendors that are not blocked, and those of their accounts."""
+def _people(stored: Stored, *, blocked: bool) -> dict[str, Row]:
+    """The people of customers and vendors that are blocked, or of those that are not."""
+    parties = {
+        (table, row["No."])
+        for table in _TYPES
+        for row in stored.local(table)
+        if (row["Blocked"] != _NOT_BLOCKED) is blocked
+    }
     companies = {
         relation["Contact No."]
         for relation in stored.local("Contact Business Relation")
-        if relation["Link to Table"] in _TYPES
-        and any(
-            row["No."] == relation["No."] and row["Blocked"] == _NOT_BLOCKED
-            for row in stored.local(relation["Link to Table"])
-        )
+        if (relation["Link to Table"], relation["No."]) in parties
     }
+    return _by_id(
+        stored.local("Contact"), "SystemId", lambda row: row["Type"] == "Person" and row["Company No."] in companies
+    )
+
+
+def _contacts(stored: Stored) -> Both:
     accounts = {row["accountid"] for row in stored.integration("account") if row["customertypecode"] in _TYPES.values()}
     return (
-        _by_id(
-            stored.local("Contact"),
-            "SystemId",
-            lambda row: row["Type"] == "Person" and row["Company No."] in companies,
-        ),
+        _people(stored, blocked=False),
         _by_id(
             stored.integration("contact"),
             "contactid",

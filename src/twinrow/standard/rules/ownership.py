@@ -63,7 +63,7 @@ class LocalCurrency(Rule):
         if currency is None:
             return {}
         if context.pass_ is Pass.TO and field == "transactioncurrencyid":
-            return {None: str(currency)} | ({} if code is None else {str(code): str(currency)})
+            return dict.fromkeys((None, code), str(currency))
         if context.pass_ is Pass.FROM and field == "currencyId":
             return {str(currency): None}
         if context.pass_ is Pass.FROM and field == "currencyCode":
