@@ -12,6 +12,7 @@ from typing import Annotated
 
 import polars as pl
 import typer
+
 from bench import databases
 from bench.report import Line, table
 

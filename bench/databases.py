@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import polars as pl
+
 from bench import plain_loop, synchronizing
 from bench.measuring import Measurement, median, run_apart
 from bench.report import Figure, Line, megabytes

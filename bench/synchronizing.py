@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.workload import Place
-
-import twinrow
+from twinrow.workspace import Workspace, open_workspace
 
 MAPPING = "CUSTOMER"
 MAPPING_FILE = Path(__file__).parents[1] / "examples" / "customers-accounts.yaml"
@@ -22,19 +21,19 @@ class WrongResultError(Exception):
 
 def set_up(place: Place) -> None:
     """Make a store for a place, and take over the mapping of the workload."""
-    with twinrow.open(place.store_url) as workspace:
+    with open_workspace(place.store_url) as workspace:
         workspace.add_system("erp", "sql", url=place.customers_url, tables={"customers": {"guid": True}})
         workspace.add_system("crm", "sql", url=place.accounts_url, tables={"accounts": {"guid": True}})
         workspace.add_connection("bench", "erp", "crm")
         workspace.apply_mappings(MAPPING_FILE)
 
 
-def opened(place: Place) -> twinrow.Workspace:
+def opened(place: Place) -> Workspace:
     """Return the workspace of a place, as a new process has it."""
-    return twinrow.open(place.store_url)
+    return open_workspace(place.store_url)
 
 
-def quiet(place: Place) -> twinrow.Workspace:
+def quiet(place: Place) -> Workspace:
     """Return the workspace of a place in a process that has worked before, when nothing is left to do."""
     workspace = opened(place)
     for _ in range(2):
@@ -46,7 +45,7 @@ def quiet(place: Place) -> twinrow.Workspace:
 class Work:
     """A workspace, and how many records of each kind a run over it must count."""
 
-    workspace: twinrow.Workspace
+    workspace: Workspace
     modified: int
 
 
@@ -56,12 +55,13 @@ def edited(place: Place, remainder: int) -> Work:
     return Work(workspace, place.edit_customers(remainder))
 
 
-def synchronize(workspace: twinrow.Workspace) -> int:
+def synchronize(workspace: Workspace) -> int:
     """Run the mapping once, in both directions. Return how many records were written."""
     run = workspace.synchronize(MAPPING)
     if not run.succeeded or run.counters.failed or run.conflicts or run.pending:
         raise WrongResultError(f"The run is {run.state}: {run.message} {run.counters}")
-    return run.counters.written
+    written: int = run.counters.written
+    return written
 
 
 def changed_rows(work: Work) -> int:
