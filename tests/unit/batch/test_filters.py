@@ -9,7 +9,7 @@ import pytest
 from twinrow.batch.columns import column_type
 from twinrow.batch.filters import filter_expression
 from twinrow.model.errors import UnknownField
-from twinrow.model.filters import Filter, parse_filter
+from twinrow.model.filters import Comparison, Filter, parse_filter
 from twinrow.model.tables import Field, FieldType, Table
 
 TABLE = Table(
@@ -142,3 +142,10 @@ def test_columns_may_have_other_names() -> None:
 def test_an_unknown_field_is_named() -> None:
     with pytest.raises(UnknownField, match="Did you mean name"):
         filter_expression(parsed("nmae eq 'A'"), TABLE)
+
+
+def test_thousands_of_keys_are_one_comparison() -> None:
+    keys = tuple(f"key {number} " for number in range(20_000))
+    records = pl.DataFrame({"name": [None, "", "KEY 7", "key 19999", "key 20000"]})
+    found = records.filter(filter_expression(Comparison("name", "in", (*keys, None)), TABLE))
+    assert found.get_column("name").to_list() == [None, "KEY 7", "key 19999"]
