@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from twinrow.cli.screen import number, screen
+from twinrow.cli.screen import number, screen, span
 
 if TYPE_CHECKING:
     from twinrow.model.outcomes import Counters
@@ -20,15 +21,21 @@ class ProgressLines:
     """
 
     def __init__(self, name_of: Callable[[str], str]) -> None:
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+        from rich.progress import Progress, ProgressColumn, SpinnerColumn, Task, TextColumn
+        from rich.text import Text
+
+        class Elapsed(ProgressColumn):
+            def render(self, task: Task) -> Text:
+                seconds = task.finished_time if task.finished else task.elapsed
+                return Text(span(timedelta(seconds=int(seconds or 0))), style="dim")
 
         console = screen(errors=True)
         self._name_of = name_of
         self._lines = Progress(
-            BarColumn(bar_width=8),
+            SpinnerColumn(finished_text="✓"),
             TextColumn("{task.description}"),
             TextColumn("{task.fields[counts]}"),
-            TimeElapsedColumn(),
+            Elapsed(),
             console=console,
             transient=True,
             disable=not console.is_terminal,
@@ -57,7 +64,7 @@ class ProgressLines:
             self._begin(mapping, direction)
         self._total = counters if self._total is None else self._total + counters
         total, seconds = self._total, time.monotonic() - self._since
-        rate = f", {number(round(total.read / seconds))} a second" if seconds >= 1 else ""
+        rate = f", {number(round(total.read / seconds))}/s" if seconds >= 1 else ""
         counts = f"{number(total.read)} read, {number(total.written)} written, {number(total.failed)} failed{rate}"
         self._lines.update(self._line, counts=counts)
 
@@ -68,7 +75,7 @@ class ProgressLines:
         self._line = self._lines.add_task(name, total=None, counts="")
 
     def _finish(self) -> None:
-        """Leave a line that counted something standing, its bar full; take an empty one away."""
+        """Leave a line that counted something standing; take an empty one away."""
         if self._total is None:
             self._lines.remove_task(self._line)
         else:

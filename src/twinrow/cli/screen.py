@@ -101,7 +101,7 @@ def span(duration: timedelta | None) -> str:
     if duration is None:
         return ""
     seconds = duration.total_seconds()
-    if seconds < 10:
+    if seconds < 10 and duration.microseconds:
         return f"{seconds:.1f} s"
     if seconds < 60:
         return f"{seconds:.0f} s"

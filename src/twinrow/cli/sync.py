@@ -26,7 +26,7 @@ def sync(
     ] = None,
     full: Annotated[bool, typer.Option("--full", metavar="", help="Read everything again, not only changes.")] = False,
     create: Annotated[
-        bool, typer.Option("--create", metavar="", help="Also create what is not coupled, this time.")
+        bool, typer.Option("--create", metavar="", help="Also create what is not coupled, of what is read; all of it with --full.")
     ] = False,
     unconditional: Annotated[
         bool, typer.Option("--unconditional", metavar="", help="Write also what has not changed.")
@@ -211,7 +211,7 @@ def _tell_open_work(runs: Sequence[Run], unavailable: Sequence[str]) -> None:
     if skipped:
         lines.append(f"{plural(skipped, 'record is', 'records are')} skipped. Next: twinrow pending list")
     if any(job.ignored_reasons.get(Ignored.NOT_COUPLED.value) for run in runs for job in run.jobs):
-        lines.append("Records that are not coupled were left alone. With --create they are made on the other side.")
+        lines.append("Records that are not coupled were left alone. To make them: twinrow sync --full --create")
     if not exit_code(runs):
         lines.append("All is well.")
     show_lines(lines)
