@@ -16,6 +16,7 @@ from twinrow.cli.session import workspace
 if TYPE_CHECKING:
     from twinrow.actions.results import Job, Round, Run
     from twinrow.cli.naming import Names
+    from twinrow.store.pending import PendingRecord
     from twinrow.workspace import Workspace
 
 
@@ -26,7 +27,10 @@ def sync(
     ] = None,
     full: Annotated[bool, typer.Option("--full", metavar="", help="Read everything again, not only changes.")] = False,
     create: Annotated[
-        bool, typer.Option("--create", metavar="", help="Also create what is not coupled, of what is read; all of it with --full.")
+        bool,
+        typer.Option(
+            "--create", metavar="", help="Also create what is not coupled, of what is read; all of it with --full."
+        ),
     ] = False,
     unconditional: Annotated[
         bool, typer.Option("--unconditional", metavar="", help="Write also what has not changed.")
@@ -98,7 +102,14 @@ def exit_code(runs: Iterable[Run]) -> int:
     last = {run.mapping: run for run in runs}.values()
     if any(run.state != "finished" for run in last):
         return CANNOT
-    return RECORDS_FAILED if any(run.counters.failed or run.conflicts or run.pending for run in last) else 0
+    return RECORDS_FAILED if any(run.counters.failed or run.conflicts or open_records(run) for run in last) else 0
+
+
+def open_records(run: Run) -> list[PendingRecord]:
+    """Return the mapping's records that wait or are set aside. Conflicts are counted by themselves."""
+    from twinrow.model.outcomes import Decision
+
+    return [record for record in run.pending if record.decision is not Decision.CONFLICT]
 
 
 def _unavailable(opened: Workspace, mapping: str) -> list[str]:
@@ -184,7 +195,7 @@ def _others(job: Job) -> str:
 
 
 def _tell_open_work(runs: Sequence[Run], unavailable: Sequence[str]) -> None:
-    from twinrow.model.outcomes import Decision, Ignored
+    from twinrow.model.outcomes import Ignored
 
     last = {run.mapping: run for run in runs}
     lines = [
@@ -197,11 +208,9 @@ def _tell_open_work(runs: Sequence[Run], unavailable: Sequence[str]) -> None:
         lines += [f"  {line}" for line in unavailable]
     failed = sum(run.counters.failed for run in last.values())
     conflicts = sum(len(run.conflicts) for run in last.values())
-    open_records = [
-        record for run in last.values() for record in run.pending if record.decision is not Decision.CONFLICT
-    ]
-    skipped = sum(record.skipped for record in open_records)
-    waiting = len(open_records) - skipped
+    still_open = [record for run in last.values() for record in open_records(run)]
+    skipped = sum(record.skipped for record in still_open)
+    waiting = len(still_open) - skipped
     if failed:
         lines.append(f"{plural(failed, 'record')} failed. Next: twinrow errors list")
     if conflicts:
