@@ -35,6 +35,8 @@ class Watch:
             side: defaultdict(lambda: defaultdict(set)) for side in Side
         }
         self.fresh: set[tuple[Side, str, str]] = set()
+        self.touched: set[tuple[Side, str, str]] = set()
+        """What people have written since we last wrote and both sides agreed: an edit that went back to an old value counts."""
         self.agreed: dict[tuple[str, str], set[str]] = defaultdict(set)
         self.ids: dict[Side, dict[str, set[str]]] = {side: defaultdict(set) for side in Side}
         self.wrong: list[str] = []
@@ -55,13 +57,14 @@ class Watch:
             if before is None or before[name] != named[name]:
                 self._changed(side, tag, name, named[name], by_person, before is None)
             self.written[side][tag][name].add(named[name])
-        self._agree(tag)
+        self._agree(tag, by_person)
 
     def _changed(self, side: Side, tag: str, name: str, value: str, by_person: bool, is_new: bool) -> None:
         cell = (side, tag, name)
         if by_person:
             # Somebody who goes back to what both sides once agreed on has taken his change back.
             (self.fresh.discard if value in self.agreed[tag, name] else self.fresh.add)(cell)
+            self.touched.add(cell)
             return
         other = side.other
         carried = DIRECTIONS[name] is Direction.BIDIRECTIONAL or DIRECTIONS[name].value.startswith(
@@ -73,21 +76,24 @@ class Watch:
             self.wrong.append(f"{side} {tag} {name}: {value!r} was never on the other side")
         if cell in self.fresh:
             members = [member for member in GROUPS if GROUPS[member] == GROUPS[name]]
-            contested = any((other, tag, member) in self.fresh for member in members)
+            contested = any((other, tag, member) in self.touched for member in members)
             by_policy = contested and self.policy.winner is other
             one_way = DIRECTIONS[name] is not Direction.BIDIRECTIONAL
             if not (by_policy or one_way):
                 self.wrong.append(f"{side} {tag} {name}: a value that somebody wrote was replaced by {value!r}")
             self.fresh.discard(cell)
 
-    def _agree(self, tag: str) -> None:
+    def _agree(self, tag: str, by_person: bool) -> None:
         here, there = (self.values[side].get(tag) for side in Side)
         if here is None or there is None:
             return
         for name in EDITED:
             if here[name] == there[name]:
                 self.agreed[tag, name].add(here[name])
-                self.fresh -= {(side, tag, name) for side in Side}
+                cells = {(side, tag, name) for side in Side}
+                self.fresh -= cells
+                if not by_person:
+                    self.touched -= cells
 
 
 class WatchedSystem(MemorySystem):

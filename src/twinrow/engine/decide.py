@@ -128,7 +128,7 @@ def _settle_fields(frame: pl.DataFrame, context: DecideContext, carried: Sequenc
     updatable = [plan for plan in carried if _takes_part(plan)]
     record_changed = any_of(pl.col(_changed(plan.index)) for plan in updatable if not plan.is_constant)
     both_sides = [plan for plan in updatable if plan.bidirectional]
-    stands_off = _record_conflict(context, both_sides)
+    held = _NEVER if context.source_wins else _record_conflict(context, both_sides, record_changed)
     results: list[pl.Expr] = []
     for plan in carried:
         i = plan.index
@@ -144,7 +144,7 @@ def _settle_fields(frame: pl.DataFrame, context: DecideContext, carried: Sequenc
         elif context.forced:
             send = ~equal
         elif not plan.bidirectional:
-            send = record_changed & ~equal
+            send = record_changed & ~equal & ~held
         else:
             members = _group(plan, both_sides)
             changed = any_of(pl.col(_changed(m.index)) & ~pl.col(_unknown(m.index)) for m in members)
@@ -158,7 +158,6 @@ def _settle_fields(frame: pl.DataFrame, context: DecideContext, carried: Sequenc
             clash = open_question & (not context.source_wins) & (not context.destination_wins)
             send = (~unknown & changed & ~changed_there & ~equal) | (chosen & ~equal) | by_policy
             if context.conflict_scope is ConflictScope.RECORD:
-                held = stands_off if not context.source_wins else _NEVER
                 clash = clash | (held & ~equal & (not context.destination_wins))
                 aside = aside | (held & ~equal & context.destination_wins)
                 send = send & ~held
@@ -199,11 +198,10 @@ def _group(plan: FieldPlan, both_sides: Sequence[FieldPlan]) -> list[FieldPlan]:
     return [other for other in both_sides if other.mapping.merge_group == group]
 
 
-def _record_conflict(context: DecideContext, both_sides: Sequence[FieldPlan]) -> pl.Expr:
+def _record_conflict(context: DecideContext, both_sides: Sequence[FieldPlan], changed: pl.Expr) -> pl.Expr:
     """Return where the original would see a conflict: both sides changed, and a bidirectional field differs (semantics 4.4)."""
     if context.conflict_scope is not ConflictScope.RECORD:
         return _NEVER
-    changed = any_of(pl.col(_changed(plan.index)) & ~pl.col(_unknown(plan.index)) for plan in both_sides)
     changed_there = any_of(pl.col(_changed_there(plan.index)) for plan in both_sides)
     differs = any_of(~pl.col(_equal(plan.index)) for plan in both_sides)
     return changed & changed_there & differs

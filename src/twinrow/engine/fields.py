@@ -126,7 +126,7 @@ def plan_fields(
         if absent:
             unavailable += absent
             continue
-        plans.append(_mapped(len(plans), row, tables, transformations))
+        plans.append(_mapped(len(plans), row, mapping, tables, transformations))
     for rule in rules:
         for pass_ in mapping.direction.passes:
             context = HookContext(pass_, tables[pass_.source], tables[pass_.destination], settings)
@@ -136,7 +136,11 @@ def plan_fields(
 
 
 def _mapped(
-    index: int, row: FieldMapping, tables: Mapping[Side, Table], transformations: Mapping[str, TransformationRule]
+    index: int,
+    row: FieldMapping,
+    mapping: TableMapping,
+    tables: Mapping[Side, Table],
+    transformations: Mapping[str, TransformationRule],
 ) -> FieldPlan:
     fields = {side: tables[side].field(name) if (name := row.field(side)) else None for side in Side}
     return FieldPlan(
@@ -144,12 +148,17 @@ def _mapped(
         identity=_identity(row, transformations),
         key=row.key,
         caption=row.caption or row.key,
-        direction=row.direction,
+        direction=_narrowed(row.direction, mapping.direction),
         local=fields[Side.LOCAL],
         integration=fields[Side.INTEGRATION],
         mapping=row,
         source=_constant_field(row.constant) if row.is_constant else None,
     )
+
+
+def _narrowed(direction: Direction, whole: Direction) -> Direction:
+    """A bidirectional field of a mapping that only goes one way goes one way, and knows no conflicts (semantics 4.4)."""
+    return whole if direction is Direction.BIDIRECTIONAL else direction
 
 
 def _derived(index: int, rule: Rule, pass_: Pass, derived: Derived, tables: Mapping[Side, Table]) -> FieldPlan:

@@ -38,7 +38,8 @@ class PassRun:
     def __init__(self, context: PassContext, progress: Progress | None = None) -> None:
         self.context = context
         self._progress = progress
-        self._awaiting: dict[str, datetime] = {}
+        self._waiting: set[str] = set()
+        """Source records that must not be touched in this run: what became of them is not known."""
 
     def _done(self, counters: Counters) -> None:
         if self._progress is not None:
@@ -50,7 +51,7 @@ class PassRun:
         Both passes do so before either reads its source, where a record that is there without a coupling would look new.
         """
         context = self.context
-        stages = Stages(context)
+        stages = Stages(context, self._waiting)
         recovery = Recovery(context)
         for recovered in recovery.batches():
             old = (recovered.number, recovered.unclear)
@@ -58,21 +59,21 @@ class PassRun:
             self._done(
                 stages.process(recovered.rows, stage, context.job.cursor, intents=recovered.intents, old_intent=old)
             )
-        self._awaiting = recovery.awaiting
+        self._waiting |= recovery.waiting
 
     def run(self) -> None:
         """Make the pass, from where its job stands, and finish its job row."""
         context = self.context
-        stages = Stages(context)
+        stages = Stages(context, self._waiting)
         if context.options.named:
             for batch in named_batches(context):
-                self._done(stages.process(batch.frame, NAMED, None, awaiting=self._awaiting))
+                self._done(stages.process(batch.frame, NAMED, None))
             _finish(context, None, None)
             return
         tried: dict[str, str | None] = {}
         if context.job.stage not in (CHANGES, DELETES):
             for batch in retry_batches(context, References(context).related_ids()):
-                self._done(stages.process(batch.frame, RETRY, None, awaiting=self._awaiting))
+                self._done(stages.process(batch.frame, RETRY, None))
                 tried |= dict(batch.frame.select(ID, VERSION).iter_rows())
         if context.options.retry_only:
             _finish(context, None, None)
@@ -82,7 +83,7 @@ class PassRun:
         for batch in changed_batches(context, cursor):
             cursor = batch.cursor or cursor
             frame = _not_tried(batch.frame, tried)
-            self._done(stages.process(frame, CHANGES, cursor, recheck_from=batch.recheck_from, awaiting=self._awaiting))
+            self._done(stages.process(frame, CHANGES, cursor, recheck_from=batch.recheck_from))
             if batch.watermark is not None:
                 watermark, recheck = batch.watermark, batch.recheck_from
         for batch in delete_batches(context):

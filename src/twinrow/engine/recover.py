@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
 
 import polars as pl
 
@@ -41,12 +40,11 @@ class Recovered:
 class Recovery:
     """Finds out what became of the open intents of a pass.
 
-    After `batches` has been used up, `awaiting` names the source records that must not be touched yet, and until when by the
-    destination's clock.
+    After `batches` has been used up, `waiting` names the source records that must not be touched yet.
     """
 
     context: PassContext
-    awaiting: dict[str, datetime] = field(default_factory=dict)
+    waiting: set[str] = field(default_factory=set)
 
     def batches(self) -> Iterator[Recovered]:
         """Yield the records of open intents, one intent at a time."""
@@ -108,7 +106,7 @@ class Recovery:
             pairs = rows.select(pl.col(mark).alias("mark"), pl.col(ID).alias("found_id"))
             return frame.join(pairs, on="mark", how="left", maintain_order="left")
         if end.connector.now() < intent.deadline:
-            self.awaiting |= dict.fromkeys(frame.get_column("source_id").to_list(), intent.deadline)
+            self.waiting |= set(frame.get_column("source_id").to_list())
             return None
         return self._search(intent)
 
@@ -135,7 +133,7 @@ class Recovery:
         several = counted.filter((pl.col("candidates") > 1) | (pl.col("claimants") > 1)).get_column("source_id")
         edited = pairs.join(exact, on="source_id", how="anti").filter("alike").get_column("source_id")
         unclear = pl.concat([several, edited]).unique().to_list()
-        self.awaiting |= dict.fromkeys(unclear, intent.deadline)
+        self.waiting |= set(unclear)
         clear = intent.frame.filter(~pl.col("source_id").is_in(unclear))
         found = exact.select("source_id", "found_id")
         return None if clear.is_empty() else clear.join(found, on="source_id", how="left", maintain_order="left")

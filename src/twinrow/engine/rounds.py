@@ -14,7 +14,7 @@ from twinrow.engine.lookups import related_mappings
 from twinrow.engine.passes import Progress
 from twinrow.engine.run import Engine
 from twinrow.model.errors import TwinrowError
-from twinrow.store.mappings import mapping_by_id
+from twinrow.store.mappings import list_mappings
 from twinrow.store.pending import has_news
 from twinrow.store.runs import RunRow, finish_round, start_round
 
@@ -83,8 +83,9 @@ def _run(
 def _has_news(engine: Engine, name: str) -> bool:
     """Whether records of the mapping wait for related ones of which some have been coupled since."""
     with engine.database.reading() as connection:
-        mapping = mapping_by_id(connection, engine.mappings[name].id)
+        known = {one.name: one for one in list_mappings(connection, engine.mappings[name].connection_id)}
+        mapping = known[name]
         if mapping.local_guid is None:
             return False
-        related = related_mappings(mapping.mapping, engine.mappings)
+        related = related_mappings(mapping.mapping, known)
         return any(has_news(connection, mapping, pass_, related) for pass_ in mapping.mapping.direction.passes)

@@ -18,13 +18,13 @@ from twinrow.connectors.base import Connector
 from twinrow.engine.context import End, EngineSettings, PassContext, RunContext, RunOptions
 from twinrow.engine.fields import plan_fields
 from twinrow.engine.passes import PassRun, Progress
-from twinrow.model.errors import StopError, TwinrowError
+from twinrow.model.errors import StopError, TwinrowError, UnknownName
 from twinrow.model.protocols import Clock
 from twinrow.model.rules import TransformationRule
 from twinrow.model.sides import Pass, Side
 from twinrow.store.database import Database
 from twinrow.store.leases import Lease, beat, read_lease, release_lease, take_lease, this_process
-from twinrow.store.mappings import StoredMapping, fix_keys, shape_id
+from twinrow.store.mappings import StoredMapping, fix_keys, list_mappings, shape_id
 from twinrow.store.runs import (
     FAILED,
     FINISHED,
@@ -64,7 +64,7 @@ class Engine:
         """
         mapping = self.mappings[name]
         ends = self._ends(mapping)
-        rules = tuple(self.rules[rule] for rule in mapping.mapping.rules if rule in self.rules)
+        rules = tuple(self._rule(rule) for rule in mapping.mapping.rules)
         plans = plan_fields(
             mapping.mapping,
             {side: end.table for side, end in ends.items()},
@@ -79,6 +79,8 @@ class Engine:
                 with self.database.transaction() as connection:
                     guids = {side: ends[side].table.key_is_guid for side in Side}
                     mapping = fix_keys(connection, mapping.id, guids[Side.LOCAL], guids[Side.INTEGRATION])
+                    # Mappings that others refer to may have run, for the first time, since the engine was made.
+                    known = {one.name: one for one in list_mappings(connection, mapping.connection_id)}
                     shape = shape_id(connection, mapping.id, plans.identities)
                 asked = msgspec.convert(dict(run.options), RunOptions)
                 shared = RunContext(
@@ -90,7 +92,7 @@ class Engine:
                     rules=rules,
                     transformations=self.transformations,
                     settings=self.settings,
-                    mappings={**self.mappings, name: mapping},
+                    mappings=known,
                     options=asked,
                     engine=self.engine,
                     run=run,
@@ -101,6 +103,11 @@ class Engine:
                 resumed = resumed and asked != options
         with self.database.reading() as connection:
             return get_run(connection, run.id)
+
+    def _rule(self, name: str) -> Rule:
+        if name not in self.rules:
+            raise UnknownName("rule", name, tuple(self.rules))
+        return self.rules[name]
 
     def _ends(self, mapping: StoredMapping) -> dict[Side, End]:
         ends = {}

@@ -97,7 +97,8 @@ def written() -> pl.Expr:
 def _final(context: PassContext, frame: pl.DataFrame) -> pl.DataFrame:
     """Turn results of writes into the final decision and outcome, apply the skip rule, say who is to act."""
     if frame.is_empty():
-        return frame.with_columns(pl.lit(None, dtype=pl.Boolean).alias(name) for name in ("settled", "skips", "made"))
+        names = ("settled", "skips", "made", "found_again")
+        return frame.with_columns(pl.lit(None, dtype=pl.Boolean).alias(name) for name in names)
     status = pl.col("status")
     failures = {
         Status.REFUSED: Decision.REFUSED,
@@ -136,9 +137,12 @@ def _final(context: PassContext, frame: pl.DataFrame) -> pl.DataFrame:
     kept = pl.col(c.OUTCOME).is_in([Outcome.INSERTED.value, Outcome.MODIFIED.value, Outcome.UNCHANGED.value]) | (
         pl.col(c.DECISION).is_in([int(Decision.CONFLICT), int(Decision.DESTINATION_WINS)])
     )
-    making = pl.col(c.WRITE).is_in([CREATE, RESTORE])
+    making = pl.col(c.WRITE).is_in([CREATE, RESTORE]).fill_null(False)
+    # What an unanswered create has made belongs to its source, whatever becomes of the update that follows.
+    found_again = pl.col(c.ATTEMPTED) & pl.col(c.FETCHED) & ~making & (status != Status.MISSING.value).fill_null(True)
     return frame.with_columns(
         (good & kept & coupled).alias("settled"),
+        found_again.fill_null(False).alias("found_again"),
         (making & written()).fill_null(False).alias("made"),
         _skips(context).alias("skips"),
     ).with_columns(pl.when("skips").then(pl.lit(Outcome.SKIPPED.value)).otherwise(pl.col(c.OUTCOME)).alias(c.OUTCOME))
@@ -255,18 +259,20 @@ def _with_new_bases(context: PassContext, frame: pl.DataFrame) -> pl.DataFrame:
     )
     source = _settled_side(context, context.pass_.source, "new_source", "source")
     destination = _settled_side(context, context.pass_.destination, "new_destination", "actual")
+    # In a conflict both sides stay changed: the times that the coupling remembers do not move (A135).
+    open_still = pl.col(c.DECISION) == int(Decision.CONFLICT)
+    source_modified = [pl.col(MODIFIED_AT).dt.epoch("us")]
+    destination_modified = [pl.col("written_modified_at").dt.epoch("us"), pl.col(c.FOUND_MODIFIED_AT).dt.epoch("us")]
     return frame.with_columns(
         pl.when(source).then(pl.col(VERSION)).alias("new_source_version"),
         pl.when(destination).then(destination_version).alias("new_destination_version"),
-        pl.max_horizontal(pl.col(MODIFIED_AT).dt.epoch("us"), pl.col(c.SOURCE_MODIFIED_AT)).alias(
-            "new_source_modified"
-        ),
-        pl.max_horizontal(
-            pl.col("written_modified_at").dt.epoch("us"),
-            pl.col(c.FOUND_MODIFIED_AT).dt.epoch("us"),
-            pl.col(c.DESTINATION_MODIFIED_AT),
-        ).alias("new_destination_modified"),
+        _newest(c.SOURCE_MODIFIED_AT, source_modified, open_still).alias("new_source_modified"),
+        _newest(c.DESTINATION_MODIFIED_AT, destination_modified, open_still).alias("new_destination_modified"),
     )
+
+
+def _newest(known: str, further: Sequence[pl.Expr], unmoved: pl.Expr) -> pl.Expr:
+    return pl.when(unmoved).then(pl.col(known)).otherwise(pl.max_horizontal(pl.col(known), *further))
 
 
 def _coupling_columns(context: PassContext) -> list[pl.Expr]:
@@ -286,7 +292,7 @@ def _couple(connection: Connection, context: PassContext, frame: pl.DataFrame) -
         return frame
     destination_id = pl.when("made").then(pl.col("written_id")).otherwise(pl.col(c.DESTINATION_ID))
     frame = _with_new_bases(context, frame.with_columns(destination_id.alias(c.DESTINATION_ID)))
-    is_new = pl.col("settled") & pl.col(c.COUPLING).is_null()
+    is_new = (pl.col("settled") | pl.col("found_again")) & pl.col(c.COUPLING).is_null()
     new = frame.filter(is_new)
     frame = frame.with_columns(is_new.alias("newly_coupled"))
     if new.height:
@@ -339,7 +345,7 @@ def _store_bases(connection: Connection, context: PassContext, frame: pl.DataFra
         return
     source, destination = context.pass_.source, context.pass_.destination
     fields = len(context.plans.plans)
-    texts = frame.filter("settled").select(
+    texts = frame.filter(pl.col("settled") | pl.col("newly_coupled")).select(
         pl.col(c.COUPLING).alias("coupling_id"),
         "newly_coupled",
         *(pl.col(f"new_source.{i}").alias(base_column(source, i)) for i in range(fields)),

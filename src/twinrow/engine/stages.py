@@ -45,10 +45,12 @@ from twinrow.store.couplings import PREFER
 class Stages:
     """Takes batches of one pass through the stages."""
 
-    def __init__(self, context: PassContext) -> None:
+    def __init__(self, context: PassContext, waiting: set[str]) -> None:
+        """`waiting` are source records whose answer is missing; those of this pass are added to them."""
         self.context = context
         self._references = References(context)
         self._guard = Guard(context)
+        self._waiting = waiting
 
     def process(
         self,
@@ -59,36 +61,33 @@ class Stages:
         recheck_from: datetime | None = None,
         intents: pl.DataFrame | None = None,
         old_intent: tuple[int, pl.DataFrame] | None = None,
-        awaiting: dict[str, datetime] | None = None,
     ) -> Counters:
         """Take a source batch through all stages and settle it; return its counters.
 
         `intents` are the rows of unanswered intents (`write.Sent.rows`, with `found_id` where the record was found again)
-        for records of this batch, `old_intent` its number and the rows that stay in it; `awaiting` names records that must
-        not be touched before a time of the destination's clock.
+        for records of this batch, `old_intent` its number and the rows that stay in it.
         """
         rows = frame
         paired = pair(self.context, frame)
         if intents is not None:
             paired = _with_found(paired, intents)
         paired = self._guard.mark(paired)
-        passed, rest = self._early(paired, intents is not None, awaiting or {})
+        passed, rest = self._early(paired, intents is not None)
         deadlines: dict[str, datetime] = {}
         newest = self._references.newest()
         sent: list[Sent] = []
         if rest.height:
             decided, hooks, more = self._prepare(rest, intents)
             passed += more
-            looked_at, sent, unanswered = self._work(decided, hooks)
-            deadlines = unanswered
+            looked_at, sent, deadlines = self._work(decided, hooks)
+            lost = looked_at.filter(pl.col("status") == Status.INDETERMINATE.value)
+            self._waiting |= set(lost.get_column(ID).to_list())
         else:
             looked_at = rest.head(0)
         batch = Batch(looked_at, passed, sent, old_intent, rows, recheck_from, newest, deadlines)
         return settle(self.context, batch, stage, cursor)
 
-    def _early(
-        self, frame: pl.DataFrame, recovering: bool, awaiting: dict[str, datetime]
-    ) -> tuple[list[pl.DataFrame], pl.DataFrame]:
+    def _early(self, frame: pl.DataFrame, recovering: bool) -> tuple[list[pl.DataFrame], pl.DataFrame]:
         """Part the records whose outcome is clear from those that must be looked at."""
         options = self.context.options
         out = Outcome.SKIPPED if options.named else Outcome.IGNORED
@@ -108,10 +107,11 @@ class Stages:
             if here.any():
                 passed.append(left_out(frame.filter(here), decision, outcome, reason))
                 frame = frame.filter(~here)
-        waiting = frame.filter(pl.col(ID).is_in(list(awaiting)))
+        waits = pl.col(ID).is_in(sorted(self._waiting)) & (not recovering)
+        waiting = frame.filter(waits)
         if waiting.height:
             passed.append(left_out(waiting, Decision.INDETERMINATE, Outcome.FAILED, None))
-            frame = frame.filter(~pl.col(ID).is_in(list(awaiting)))
+            frame = frame.filter(~waits)
         return passed, frame
 
     def _prepare(
