@@ -6,38 +6,61 @@ import os
 import platform
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from typing import Annotated
 
 import polars as pl
 import typer
 
-from bench import databases
+from bench import canned, command_start, databases, over_http
 from bench.report import Line, table
 
 KINDS = ("sqlite", "postgresql")
 JOBS = "ABC"
+PARTS = ("databases", "sandboxes", "canned", "start")
+SIZES = (10_000, 100_000)
+AT_A_MILLION = "What must be reached between databases is meant for a million rows; smaller ones tell less."
 
 application = typer.Typer(add_completion=False)
 
 
 @application.command()
 def main(
-    rows: Annotated[list[int] | None, typer.Option(help="How many customers; may be given several times.")] = None,
-    job: Annotated[str, typer.Option(help="A: initial load, B: nothing changed, C: 1 % changed.")] = JOBS,
+    rows: Annotated[
+        list[int] | None, typer.Option(help="How many customers between databases; may be given several times.")
+    ] = None,
+    job: Annotated[
+        str, typer.Option(help="A: initial load, B: nothing changed, C: 1 % changed. B and C need A.")
+    ] = JOBS,
     on: Annotated[list[str] | None, typer.Option(help="sqlite, postgresql; may be given several times.")] = None,
-    repeat: Annotated[int, typer.Option(min=1, help="How often short jobs are repeated.")] = 3,
+    part: Annotated[
+        list[str] | None, typer.Option(help=f"{', '.join(PARTS)}; may be given several times. All, if none is given.")
+    ] = None,
+    customers: Annotated[int, typer.Option(min=1, help="How many customers between the sandboxes.")] = 3_000,
+    records: Annotated[int, typer.Option(min=1, help="How many records for the canned answers.")] = 20_000,
+    repeat: Annotated[int, typer.Option(min=1, help="How often short jobs are repeated; the median counts.")] = 3,
 ) -> None:
     """Measure speed as ratios to plain loops and bare requests in the same run, and print a table."""
     began = time.monotonic()
-    print(_surroundings(), end="\n\n")
-    lines = list(_lines(tuple(on or KINDS), rows or [10_000, 100_000], job, repeat))
+    print(_surroundings(), end="\n\n", flush=True)
+    parts = part or PARTS
+    lines: list[Line] = []
+    for name, measure in (
+        ("databases", lambda: _databases(on or KINDS, rows or SIZES, job, repeat)),
+        ("sandboxes", lambda: over_http.measure(customers, repeat)),
+        ("canned", lambda: canned.measure(records, repeat)),
+        ("start", lambda: command_start.measure(2 * repeat + 1)),
+    ):
+        if name in parts:
+            lines += measure()
     print(table(lines))
+    if "databases" in parts:
+        print(f"\n{AT_A_MILLION}")
     print(f"\n{time.monotonic() - began:.0f} s in all; load of the machine after: {_load()}")
 
 
-def _lines(kinds: tuple[str, ...], counts: list[int], jobs: str, repetitions: int) -> Iterator[Line]:
+def _databases(kinds: Sequence[str], counts: Sequence[int], jobs: str, repetitions: int) -> Iterator[Line]:
     for kind in kinds:
         for count in counts:
             yield from databases.measure(kind, count, jobs, repetitions)

@@ -112,7 +112,7 @@ def _lines(kind: str, count: int, job: str, took: Measurement, beside: Measureme
         yield Line(
             f"{kind}: memory of the initial load",
             count,
-            Figure(took.peak_megabytes, "{:.0f} MB", MOST_MEGABYTES, least=False),
+            Figure(took.peak_megabytes or 0.0, "{:.0f} MB", MOST_MEGABYTES, least=False),
             took=None,
             beside=None,
             note=f"the plain loop: {megabytes(beside)}",

@@ -13,28 +13,25 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Measurement:
-    """What a job took. `start` is the time that the process needed before it could begin, which is not part of the job."""
+    """What a job took, and how many rows it was about.
+
+    `peak_megabytes` is the most memory of its process, where that is known.
+    """
 
     rows: int
     seconds: float
     cpu_seconds: float
-    peak_megabytes: float
-    start: float
-
-    @property
-    def rows_per_second(self) -> float:
-        return self.rows / self.seconds if self.seconds else 0.0
+    peak_megabytes: float | None = None
 
 
 def run_apart(job: Callable[..., int], *arguments: Any, prepare: Callable[..., Any] | None = None) -> Measurement:
     """Run a job (which returns how many rows it worked on) in a new process and return what it took there.
 
-    `prepare` makes of the arguments what the job is given; its time counts to the start. Time of a database server is in
+    `prepare` makes of the arguments what the job is given; neither it nor the start of the process counts. Time of a database server is in
     `seconds`, not in `cpu_seconds`.
     """
     context = multiprocessing.get_context("spawn")
     receiving, sending = context.Pipe(duplex=False)
-    began = time.perf_counter()
     process = context.Process(target=_measure, args=(sending, job, arguments, prepare))
     process.start()
     sending.close()
@@ -44,12 +41,14 @@ def run_apart(job: Callable[..., int], *arguments: Any, prepare: Callable[..., A
         process.join()
         raise RuntimeError(f"{job.__name__} ended with exit code {process.exitcode}") from None
     process.join()
-    return Measurement(rows, seconds, cpu, peak, time.perf_counter() - began - seconds)
+    return Measurement(rows, seconds, cpu, peak)
 
 
-def median(measurements: Sequence[Measurement]) -> Measurement:
-    """Return the measurement that took neither the shortest nor the longest time."""
-    return sorted(measurements, key=lambda one: one.seconds)[(len(measurements) - 1) // 2]
+def median(
+    measurements: Sequence[Measurement], by: Callable[[Measurement], float] = lambda one: one.seconds
+) -> Measurement:
+    """Return the measurement that took neither the least nor the most (time, if nothing else is said)."""
+    return sorted(measurements, key=by)[(len(measurements) - 1) // 2]
 
 
 def _measure(

@@ -90,7 +90,7 @@ def _cells(line: Line) -> Iterator[str]:
     for measurement in (line.took, line.beside):
         yield seconds(measurement.seconds) if measurement is not None else ""
         yield seconds(measurement.cpu_seconds) if measurement is not None else ""
-        yield megabytes(measurement) if measurement is not None else ""
+        yield megabytes(measurement)
     yield f"{line.repetitions}" if line.repetitions > 1 else ""
     yield line.note
 
@@ -100,6 +100,6 @@ def seconds(value: float) -> str:
     return f"{value * 1_000:.0f} ms" if value < 1 else f"{value:.1f} s"
 
 
-def megabytes(measurement: Measurement) -> str:
+def megabytes(measurement: Measurement | None) -> str:
     """Return the most memory that a measured process took."""
-    return f"{measurement.peak_megabytes:.0f} MB"
+    return "" if measurement is None or measurement.peak_megabytes is None else f"{measurement.peak_megabytes:.0f} MB"

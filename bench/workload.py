@@ -128,7 +128,7 @@ def make_customers(count: int, seed: int = SEED) -> pl.DataFrame:
             "salesperson_code": "SP" + some(range(1, 40)).cast(pl.String).str.zfill(3),
             "blocked": some(_BLOCKED),
             "credit_limit": some(range(50_000_000)).cast(pl.Decimal(18, 0)),
-            "modified_at": pl.select(pl.lit(BEGINNING) + pl.duration(milliseconds=numbers)).to_series(),
+            "modified_at": pl.select(pl.lit(BEGINNING) + pl.duration(milliseconds=pl.lit(numbers))).to_series(),
         }
     )
 
