@@ -36,13 +36,13 @@ class ByRow(ast.NodeVisitor):
 
     visit_FunctionDef = visit_AsyncFunctionDef = visit_ClassDef = _visit_named  # noqa: N815
 
-    def visit_Call(self, node: ast.Call) -> None:  # noqa: N802
+    def visit_Call(self, node: ast.Call) -> None:
         # `rows` is also what some attributes are called.
         if isinstance(node.func, ast.Attribute) and node.func.attr == "rows":
             self._note(node)
         self.generic_visit(node)
 
-    def visit_Attribute(self, node: ast.Attribute) -> None:  # noqa: N802
+    def visit_Attribute(self, node: ast.Attribute) -> None:
         if node.attr in BY_ROW and node.attr != "rows":
             self._note(node)
         self.generic_visit(node)
