@@ -54,8 +54,9 @@ def coupled(pair: MemoryPair, **values: str) -> dict[Side, str]:
     return dict(zip((LOCAL, INTEGRATION), add_synchronized(pair, **values), strict=True))
 
 
+@pytest.mark.scenario("A016")
 @BOTH_WAYS
-@pytest.mark.parametrize("rows_one_way", [True], ids=["fields one way too"])
+@pytest.mark.parametrize("rows_one_way", [True, False], ids=["fields one way too", "fields both ways"])
 def test_a_one_way_mapping_knows_no_conflict(pass_: Pass, rows_one_way: bool) -> None:
     rows = [row.model_copy(update=only(pass_)) if rows_one_way else row for row in (NAMED, FAXED)]
     with MemoryPair(compatible(*rows, **only(pass_))) as pair:

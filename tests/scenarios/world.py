@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -44,6 +45,24 @@ def mapping(*fields: FieldMapping, **more: Any) -> TableMapping:
 def compatible(*fields: FieldMapping, **more: Any) -> TableMapping:
     """Return the customer mapping whose conflicts concern whole records, as scenarios of the original tell."""
     return mapping(*fields, conflict_scope=ConflictScope.RECORD, **more)
+
+
+def customer_text(fields: str, name: str = "CUSTOMER") -> str:
+    """Return a mapping of customers and accounts as it stands in a mapping file, with its fields in YAML."""
+    return f"""
+  - name: {name}
+    local_table: customers
+    integration_table: account
+    only_coupled: false
+    fields: {fields}
+"""
+
+
+def mapping_file(folder: Path, text: str) -> Path:
+    """Write a mapping file with these mappings."""
+    path = folder / "mappings.yaml"
+    path.write_text(f"version: 1\nmappings:\n{text}", encoding="utf-8")
+    return path
 
 
 # Records and what was made of them.
