@@ -114,12 +114,12 @@ def _translate(frame: pl.DataFrame, context: CarryContext) -> pl.DataFrame:
         source = pl.col(plan.field(side).name).cast(pl.String)
         blank = source.is_null() | (source == "")
         pairs = context.references[plan.index].select(
-            pl.col("value").alias("value"),
+            pl.col("value").alias("@value"),
             pl.col("target").alias(_translated(plan.index)),
             pl.col("known").alias(_known(plan.index)),
         )
-        keyed = frame.with_columns(pl.when(~blank).then(source).alias("value"))
-        joined = keyed.join(pairs, on="value", how="left", maintain_order="left").drop("value")
+        keyed = frame.with_columns(pl.when(~blank).then(source).alias("@value"))
+        joined = keyed.join(pairs, on="@value", how="left", maintain_order="left").drop("@value")
         blanks = {
             key: target
             for rule in context.rules

@@ -5,15 +5,15 @@ the fields under their own names) it has
 
 | Column | From | Type | Meaning |
 | --- | --- | --- | --- |
-| `coupling_id` | pair | Int64, null | the coupling; null: not coupled |
-| `destination_id` | pair | String, null | the counterpart's id |
-| `source_version`, `destination_version` | pair | String, null | the versions for which the base stands |
-| `source_modified_at` | pair | Int64, null | the newest modification time of the source that was settled |
-| `state` | pair | Int64 | bits of `store.couplings.State` |
-| `fetched` | pair | Boolean | the counterpart was read: `found.*` hold its values, `token` its version |
-| `missing` | pair | Boolean | the counterpart was looked for, and is gone |
-| `token` | pair | String, null | the version token to write with |
-| `attempted` | write, recover | Boolean | a write without an answer went before: `attempt.*` hold what was sent |
+| `@coupling_id` | pair | Int64, null | the coupling; null: not coupled |
+| `@destination_id` | pair | String, null | the counterpart's id |
+| `@source_version`, `@destination_version` | pair | String, null | the versions for which the base stands |
+| `@source_modified_at` | pair | Int64, null | the newest modification time of the source that was settled |
+| `@state` | pair | Int64 | bits of `store.couplings.State` |
+| `@fetched` | pair | Boolean | the counterpart was read: `found.*` hold its values, `token` its version |
+| `@missing` | pair | Boolean | the counterpart was looked for, and is gone |
+| `@token` | pair | String, null | the version token to write with |
+| `@attempted` | write, recover | Boolean | a write without an answer went before: `attempt.*` hold what was sent |
 | `source.i` | carry | text | canonical text of the source's value of field i |
 | `base_source.i`, `base_destination.i` | pair | text, null | the base; null: not known |
 | `found.i` | pair | text, null | canonical text of the counterpart's value |
@@ -24,30 +24,30 @@ the fields under their own names) it has
 | `lost.i` | carry | Boolean | information is lost on the way |
 | `send.i`, `conflict.i` | decide | Boolean | write the field; leave it as a conflict |
 | `refresh.i` | decide | Boolean | both sides agree: renew the base |
-| `decision`, `outcome`, `reason`, `write` | decide | | what to do with the record (`engine.decide`) |
+| `@decision`, `@outcome`, `@reason`, `@write` | decide | | what to do with the record (`engine.decide`) |
 """
 
 from __future__ import annotations
 
-COUPLING = "coupling_id"
-DESTINATION_ID = "destination_id"
-SOURCE_VERSION = "source_version"
-DESTINATION_VERSION = "destination_version"
-SOURCE_MODIFIED_AT = "source_modified_at"
-DESTINATION_MODIFIED_AT = "destination_modified_at"
-STATE = "state"
-FETCHED = "fetched"
-MISSING = "missing"
-TOKEN = "token"  # noqa: S105 - a version token
-ATTEMPTED = "attempted"
-FOUND_MODIFIED_AT = "found_modified_at"
-FOUND_MODIFIED_BY = "found_modified_by"
-DECISION = "decision"
-OUTCOME = "outcome"
-REASON = "reason"
-WRITE = "write"
-MESSAGE = "message"
-PROBLEM_FIELD = "problem_field"
+COUPLING = "@coupling_id"
+DESTINATION_ID = "@destination_id"
+SOURCE_VERSION = "@source_version"
+DESTINATION_VERSION = "@destination_version"
+SOURCE_MODIFIED_AT = "@source_modified_at"
+DESTINATION_MODIFIED_AT = "@destination_modified_at"
+STATE = "@state"
+FETCHED = "@fetched"
+MISSING = "@missing"
+TOKEN = "@token"  # noqa: S105 - a version token
+ATTEMPTED = "@attempted"
+FOUND_MODIFIED_AT = "@found_modified_at"
+FOUND_MODIFIED_BY = "@found_modified_by"
+DECISION = "@decision"
+OUTCOME = "@outcome"
+REASON = "@reason"
+WRITE = "@write"
+MESSAGE = "@message"
+PROBLEM_FIELD = "@problem_field"
 
 
 def source(index: int) -> str:

@@ -13,11 +13,12 @@ import polars as pl
 
 from twinrow.batch.columns import DELETED, ID
 from twinrow.connectors.base import CreateKeys, WriteKind
+from twinrow.engine import columns as c
 from twinrow.engine.context import PassContext
 from twinrow.engine.likeness import likenesses
 from twinrow.store.intents import Intent, open_intents
 
-HELD_BACK = "held_back"
+HELD_BACK = "@held_back"
 MESSAGE = "it may be a record that was just made from the other side, whose answer is missing"
 
 
@@ -35,9 +36,9 @@ class Guard:
             ]
 
     def mark(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """Add `held_back`: whether an uncoupled source record may be one that the opposite pass has made."""
+        """Add `@held_back`: whether an uncoupled source record may be one that the opposite pass has made."""
         held: set[str] = set()
-        new = frame.filter(pl.col("coupling_id").is_null() & ~pl.col(DELETED))
+        new = frame.filter(pl.col(c.COUPLING).is_null() & ~pl.col(DELETED))
         if new.height:
             for intent in self._intents:
                 held |= set(self._may_be(intent, new))

@@ -87,7 +87,7 @@ class References:
             coupled = self._counterparts(mapping, pass_, ids)
             if pass_ is Pass.FROM:
                 coupled = self._from_ids(plan, mapping, coupled)
-            found = pl.concat([found, coupled.with_columns(pl.lit(True).alias("known")).select(_PAIRS)])
+            found = pl.concat([found, coupled.with_columns(pl.lit(True).alias("known")).select(*_PAIRS)])
         return found
 
     def _to_ids(self, plan: FieldPlan, mapping: StoredMapping, values: pl.Series) -> pl.DataFrame:

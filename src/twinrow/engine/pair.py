@@ -24,32 +24,36 @@ from twinrow.store.couplings import GONE, State, by_record
 from twinrow.store.mappings import read_shapes
 from twinrow.store.pending import PENDING_SCHEMA, read_pending, read_unresolved
 
-ADMITTED = "admitted"
-IN_FILTER = "in_filter"
-KNOWN_VERSION = "known_version"
-NATURAL = "natural"
-COUPLED_ELSEWHERE = "coupled_elsewhere"
-PENDING = "pending."
+ADMITTED = "@admitted"
+IN_FILTER = "@in_filter"
+KNOWN_VERSION = "@known_version"
+NATURAL = "@natural"
+COUPLED_ELSEWHERE = "@coupled_elsewhere"
+PENDING = "@pending."
 """Prefix of the columns of the record's pending row (`store.pending`)."""
 
 
 def pair(context: PassContext, frame: pl.DataFrame) -> pl.DataFrame:
     """Join couplings and pending rows to a source batch; say which records are admitted and which cannot have changed.
 
-    Adds `coupling_id`, `destination_id`, the stored versions and times, `state`, the pending row's columns (`pending.*`),
-    `in_filter` and `known_version`.
+    Adds `@coupling_id`, `@destination_id`, the stored versions and times, `@state`, the pending row's columns (`@pending.*`),
+    `@in_filter` and `@known_version`.
     """
     ids = frame.get_column(ID).to_list()
     with context.database.reading() as connection:
         couplings = by_record(connection, context.mapping, context.pass_.source, ids)
         pending = read_pending(connection, context.mapping, context.pass_, ids)
+        numbers = couplings.get_column("coupling_id").to_list()
+        blank = read_unresolved(connection, context.pass_, numbers).get_column("coupling_id")
         shapes = read_shapes(connection, context.mapping.id)
     frame = frame.join(_from_source(context, couplings), on=ID, how="left", maintain_order="left")
     frame = frame.join(_prefixed(pending), on=ID, how="left", maintain_order="left")
     same_version = (pl.col(VERSION) == pl.col(c.SOURCE_VERSION)).fill_null(False)
+    # A reference that was left blank may have its counterpart by now: an equal version says nothing of that.
+    complete = ~pl.col(c.COUPLING).is_in(blank.implode()).fill_null(False)
     frame = frame.with_columns(
         _in_filter(context).alias(IN_FILTER),
-        (same_version & (pl.col(c.STATE) == 0) & ~pl.col(DELETED)).alias(KNOWN_VERSION),
+        (same_version & complete & (pl.col(c.STATE) == 0) & ~pl.col(DELETED)).alias(KNOWN_VERSION),
         pl.lit(False).alias(c.FETCHED),
         pl.lit(False).alias(c.MISSING),
         pl.lit(False).alias(c.ATTEMPTED),
@@ -98,7 +102,7 @@ def _look_again_at_old_shapes(context: PassContext, frame: pl.DataFrame) -> pl.D
 
 
 def admit(context: PassContext, hooks: HookContext, frame: pl.DataFrame) -> pl.DataFrame:
-    """Add `admitted`: whether the rules of the mapping let the record take part."""
+    """Add `@admitted`: whether the rules of the mapping let the record take part."""
     admitted = pl.lit(True)
     for rule in context.shared.rules:
         condition = rule.admit(hooks)
@@ -132,7 +136,7 @@ def join_bases(context: PassContext, frame: pl.DataFrame) -> pl.DataFrame:
 def find_natural(context: PassContext, hooks: HookContext, frame: pl.DataFrame) -> pl.DataFrame:
     """Give uncoupled records the counterpart that a rule recognizes; a counterpart that is coupled already is not taken.
 
-    Sets `destination_id` and `natural`; where the only counterpart belongs to another record, `coupled_elsewhere`.
+    Sets `@destination_id` and `@natural`; where the only counterpart belongs to another record, `@coupled_elsewhere`.
     """
     pairs = [fields for rule in context.shared.rules if (fields := rule.natural(hooks)) is not None]
     open_rows = pl.col(c.COUPLING).is_null() & pl.col(c.DESTINATION_ID).is_null() & ~pl.col(DELETED)
@@ -151,20 +155,20 @@ def find_natural(context: PassContext, hooks: HookContext, frame: pl.DataFrame) 
         taken = by_record(connection, context.mapping, context.pass_.destination, found.get_column(ID).to_list())
     coupled = taken.get_column(f"{context.pass_.destination.value}_id")
     keyed = found.select(
-        pl.col(destination_field).str.strip_chars().str.to_lowercase().alias("natural_key"),
-        pl.col(ID).alias("natural_id"),
-        pl.col(ID).is_in(coupled.implode()).alias("taken"),
-    ).unique("natural_key", keep="first", maintain_order=True)
-    joined = frame.with_columns(pl.col(source_field).str.strip_chars().str.to_lowercase().alias("natural_key")).join(
-        keyed, on="natural_key", how="left", maintain_order="left"
+        pl.col(destination_field).str.strip_chars().str.to_lowercase().alias("@natural_key"),
+        pl.col(ID).alias("@natural_id"),
+        pl.col(ID).is_in(coupled.implode()).alias("@taken"),
+    ).unique("@natural_key", keep="first", maintain_order=True)
+    joined = frame.with_columns(pl.col(source_field).str.strip_chars().str.to_lowercase().alias("@natural_key")).join(
+        keyed, on="@natural_key", how="left", maintain_order="left"
     )
-    first = pl.col("natural_id").is_first_distinct()
-    matched = open_rows & pl.col("natural_id").is_not_null() & ~pl.col("taken") & first
+    first = pl.col("@natural_id").is_first_distinct()
+    matched = open_rows & pl.col("@natural_id").is_not_null() & ~pl.col("@taken") & first
     return joined.with_columns(
-        pl.when(matched).then(pl.col("natural_id")).otherwise(pl.col(c.DESTINATION_ID)).alias(c.DESTINATION_ID),
+        pl.when(matched).then(pl.col("@natural_id")).otherwise(pl.col(c.DESTINATION_ID)).alias(c.DESTINATION_ID),
         matched.alias(NATURAL),
-        (open_rows & pl.col("natural_id").is_not_null() & ~matched).alias(COUPLED_ELSEWHERE),
-    ).drop("natural_key", "natural_id", "taken")
+        (open_rows & pl.col("@natural_id").is_not_null() & ~matched).alias(COUPLED_ELSEWHERE),
+    ).drop("@natural_key", "@natural_id", "@taken")
 
 
 def needs_counterpart(context: PassContext) -> pl.Expr:
@@ -186,7 +190,7 @@ def needs_counterpart(context: PassContext) -> pl.Expr:
 
 
 def fetch_counterparts(context: PassContext, frame: pl.DataFrame, which: pl.Expr) -> pl.DataFrame:
-    """Read the counterparts of the chosen rows; set `fetched`, `missing`, `token` and `found.i` there."""
+    """Read the counterparts of the chosen rows; set `@fetched`, `@missing`, `@token` and `found.i` there."""
     chosen = frame.select(which).to_series()
     names = [c.found(plan.index) for plan in context.plans.plans]
     if not set(names) <= set(frame.columns):
@@ -207,10 +211,10 @@ def fetch_counterparts(context: PassContext, frame: pl.DataFrame, which: pl.Expr
             for text, name in zip(destination_texts(end.table, context.plans, context.hooks), names, strict=True)
         ),
     )
-    joined = frame.with_columns(chosen.alias("chosen")).join(
+    joined = frame.with_columns(chosen.alias("@chosen")).join(
         rows, on=c.DESTINATION_ID, how="left", maintain_order="left"
     )
-    there = pl.col("chosen") & pl.col("read.there").fill_null(False)
+    there = pl.col("@chosen") & pl.col("read.there").fill_null(False)
     checked = end.capabilities.version_checks
 
     def replace(column: str, by: str) -> pl.Expr:
@@ -218,7 +222,7 @@ def fetch_counterparts(context: PassContext, frame: pl.DataFrame, which: pl.Expr
 
     return joined.with_columns(
         (pl.col(c.FETCHED) | there).alias(c.FETCHED),
-        pl.when("chosen").then(~there).otherwise(pl.col(c.MISSING)).alias(c.MISSING),
+        pl.when("@chosen").then(~there).otherwise(pl.col(c.MISSING)).alias(c.MISSING),
         replace(c.TOKEN, "read.version") if checked else pl.lit(None, dtype=pl.String).alias(c.TOKEN),
         replace(c.FOUND_MODIFIED_AT, "read.modified_at"),
         replace(c.FOUND_MODIFIED_BY, "read.modified_by"),

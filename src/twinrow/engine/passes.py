@@ -95,9 +95,11 @@ def _not_tried(frame: pl.DataFrame, tried: Mapping[str, str | None]) -> pl.DataF
     """Leave out the rows that were tried again just now, in the same version."""
     if not tried:
         return frame
-    before = pl.DataFrame({ID: list(tried), "tried": list(tried.values())}, schema={ID: pl.String, "tried": pl.String})
+    before = pl.DataFrame(
+        {ID: list(tried), "@tried": list(tried.values())}, schema={ID: pl.String, "@tried": pl.String}
+    )
     joined = frame.join(before, on=ID, how="left", maintain_order="left")
-    return joined.filter((pl.col("tried") != pl.col(VERSION)).fill_null(True)).drop("tried")
+    return joined.filter((pl.col("@tried") != pl.col(VERSION)).fill_null(True)).drop("@tried")
 
 
 def _finish(context: PassContext, watermark: Watermark | None, recheck_from: datetime | None) -> None:

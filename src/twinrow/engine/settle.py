@@ -91,15 +91,15 @@ def settle(context: PassContext, batch: Batch, stage: str, cursor: str | None) -
 
 def written() -> pl.Expr:
     """Return where the record's write was carried out and answered."""
-    return (pl.col("status") == Status.WRITTEN.value).fill_null(False)
+    return (pl.col("@status") == Status.WRITTEN.value).fill_null(False)
 
 
 def _final(context: PassContext, frame: pl.DataFrame) -> pl.DataFrame:
     """Turn results of writes into the final decision and outcome, apply the skip rule, say who is to act."""
     if frame.is_empty():
-        names = ("settled", "skips", "made", "found_again")
+        names = ("@settled", "@skips", "@made", "@found_again")
         return frame.with_columns(pl.lit(None, dtype=pl.Boolean).alias(name) for name in names)
-    status = pl.col("status")
+    status = pl.col("@status")
     failures = {
         Status.REFUSED: Decision.REFUSED,
         Status.UNSENT: Decision.REFUSED,
@@ -125,10 +125,10 @@ def _final(context: PassContext, frame: pl.DataFrame) -> pl.DataFrame:
         pl.when(unanswered & status.is_in([Status.UNSENT.value, Status.STALE.value, Status.INDETERMINATE.value]))
         .then(pl.lit(Recovery.RETRY.value))
         .when(unanswered)
-        .then(pl.col("recovery").fill_null(Recovery.DATA.value))
+        .then(pl.col("@recovery").fill_null(Recovery.DATA.value))
         .when(pl.col(c.OUTCOME) == Outcome.FAILED.value)
         .then(pl.lit(Recovery.DATA.value))
-        .alias("recovery"),
+        .alias("@recovery"),
     )
     coupled = pl.col(c.COUPLING).is_not_null() | pl.col(c.DESTINATION_ID).is_not_null() | written()
     good = (pl.col(c.OUTCOME) != Outcome.FAILED.value) | (
@@ -141,24 +141,24 @@ def _final(context: PassContext, frame: pl.DataFrame) -> pl.DataFrame:
     # What an unanswered create has made belongs to its source, whatever becomes of the update that follows.
     found_again = pl.col(c.ATTEMPTED) & pl.col(c.FETCHED) & ~making & (status != Status.MISSING.value).fill_null(True)
     return frame.with_columns(
-        (good & kept & coupled).alias("settled"),
-        found_again.fill_null(False).alias("found_again"),
-        (making & written()).fill_null(False).alias("made"),
-        _skips(context).alias("skips"),
-    ).with_columns(pl.when("skips").then(pl.lit(Outcome.SKIPPED.value)).otherwise(pl.col(c.OUTCOME)).alias(c.OUTCOME))
+        (good & kept & coupled).alias("@settled"),
+        found_again.fill_null(False).alias("@found_again"),
+        (making & written()).fill_null(False).alias("@made"),
+        _skips(context).alias("@skips"),
+    ).with_columns(pl.when("@skips").then(pl.lit(Outcome.SKIPPED.value)).otherwise(pl.col(c.OUTCOME)).alias(c.OUTCOME))
 
 
 def _write_message(context: PassContext) -> pl.Expr:
     side = context.pass_.destination.value
     return pl.coalesce(
-        pl.when(pl.col("status") == Status.STALE.value).then(
+        pl.when(pl.col("@status") == Status.STALE.value).then(
             pl.lit(f"the {side} record was changed again and again while it was being written")
         ),
-        pl.when(pl.col("status") == Status.INDETERMINATE.value).then(
+        pl.when(pl.col("@status") == Status.INDETERMINATE.value).then(
             pl.lit(f"the {side} system has not answered, so that it is not known whether the record was written")
         ),
-        pl.when(pl.col("status") == Status.MISSING.value).then(pl.lit(f"the {side} record coupled to it was deleted")),
-        pl.col("error"),
+        pl.when(pl.col("@status") == Status.MISSING.value).then(pl.lit(f"the {side} record coupled to it was deleted")),
+        pl.col("@error"),
         pl.lit(f"the {side} system refused the record"),
     )
 
@@ -166,7 +166,7 @@ def _write_message(context: PassContext) -> pl.Expr:
 def _error_key(context: PassContext) -> pl.Expr:
     side = context.pass_.destination
     keys = {plan.field(side).name: plan.key for plan in context.carried}
-    return pl.col("error_field").replace_strict(keys, default=pl.col("error_field"), return_dtype=pl.String)
+    return pl.col("@error_field").replace_strict(keys, default=pl.col("@error_field"), return_dtype=pl.String)
 
 
 def _skips(context: PassContext) -> pl.Expr:
@@ -182,7 +182,7 @@ def _skips(context: PassContext) -> pl.Expr:
     return (
         (pl.col(c.OUTCOME) == Outcome.FAILED.value)
         & ~pl.col(c.DECISION).is_in([int(decision) for decision in patient])
-        & (pl.col("recovery") != Recovery.RETRY.value)
+        & (pl.col("@recovery") != Recovery.RETRY.value)
         & again
     ).fill_null(False)
 
@@ -207,7 +207,7 @@ def _new_source(context: PassContext, plan: FieldPlan) -> pl.Expr:
     present = pl.col(c.source(i))
     if not plan.carried_in(context.pass_):
         return present if plan.has_field(context.pass_.source) else pl.col(c.base_source(i))
-    done = (pl.col(c.send(i)) & written()) | pl.col(c.refresh(i)) | pl.col("made")
+    done = (pl.col(c.send(i)) & written()) | pl.col(c.refresh(i)) | pl.col("@made")
     return pl.when(done).then(present).otherwise(pl.col(c.base_source(i)))
 
 
@@ -222,11 +222,11 @@ def _new_destination(context: PassContext, plan: FieldPlan) -> pl.Expr:
         return before
     if not plan.carried_in(context.pass_):
         # What a new record's system filled in by itself is a change of that side and travels back; a blank is none.
-        blank = pl.col("made") & pl.col(c.returned(i)).is_in(_BLANKS)
+        blank = pl.col("@made") & pl.col(c.returned(i)).is_in(_BLANKS)
         return pl.when(blank).then(pl.col(c.returned(i))).otherwise(before)
     actual = _actual(context, plan)
     found = pl.when(c.FETCHED).then(pl.col(c.found(i))).otherwise(before)
-    sent = (pl.col(c.send(i)) & written()) | pl.col("made")
+    sent = (pl.col(c.send(i)) & written()) | pl.col("@made")
     if not plan.bidirectional:
         return pl.when(sent | pl.col(c.refresh(i)) | written()).then(actual).otherwise(found)
     return pl.when(sent).then(actual).when(pl.col(c.refresh(i))).then(found).otherwise(before)
@@ -253,7 +253,7 @@ def _with_new_bases(context: PassContext, frame: pl.DataFrame) -> pl.DataFrame:
         *(_actual(context, plan).alias(f"actual.{plan.index}") for plan in context.plans.plans),
     )
     destination_version = (
-        pl.when(written()).then(pl.col("written_version")).otherwise(pl.col(c.TOKEN))
+        pl.when(written()).then(pl.col("@written_version")).otherwise(pl.col(c.TOKEN))
         if context.destination.capabilities.version_checks
         else pl.lit(None, dtype=pl.String)
     )
@@ -262,12 +262,12 @@ def _with_new_bases(context: PassContext, frame: pl.DataFrame) -> pl.DataFrame:
     # In a conflict both sides stay changed: the times that the coupling remembers do not move (A135).
     open_still = pl.col(c.DECISION) == int(Decision.CONFLICT)
     source_modified = [pl.col(MODIFIED_AT).dt.epoch("us")]
-    destination_modified = [pl.col("written_modified_at").dt.epoch("us"), pl.col(c.FOUND_MODIFIED_AT).dt.epoch("us")]
+    destination_modified = [pl.col("@written_modified_at").dt.epoch("us"), pl.col(c.FOUND_MODIFIED_AT).dt.epoch("us")]
     return frame.with_columns(
-        pl.when(source).then(pl.col(VERSION)).alias("new_source_version"),
-        pl.when(destination).then(destination_version).alias("new_destination_version"),
-        _newest(c.SOURCE_MODIFIED_AT, source_modified, open_still).alias("new_source_modified"),
-        _newest(c.DESTINATION_MODIFIED_AT, destination_modified, open_still).alias("new_destination_modified"),
+        pl.when(source).then(pl.col(VERSION)).alias("@new_source_version"),
+        pl.when(destination).then(destination_version).alias("@new_destination_version"),
+        _newest(c.SOURCE_MODIFIED_AT, source_modified, open_still).alias("@new_source_modified"),
+        _newest(c.DESTINATION_MODIFIED_AT, destination_modified, open_still).alias("@new_destination_modified"),
     )
 
 
@@ -278,10 +278,10 @@ def _newest(known: str, further: Sequence[pl.Expr], unmoved: pl.Expr) -> pl.Expr
 def _coupling_columns(context: PassContext) -> list[pl.Expr]:
     source, destination = context.pass_.source.value, context.pass_.destination.value
     return [
-        pl.col("new_source_version").alias(f"{source}_version"),
-        pl.col("new_destination_version").alias(f"{destination}_version"),
-        pl.col("new_source_modified").alias(f"{source}_modified_at"),
-        pl.col("new_destination_modified").alias(f"{destination}_modified_at"),
+        pl.col("@new_source_version").alias(f"{source}_version"),
+        pl.col("@new_destination_version").alias(f"{destination}_version"),
+        pl.col("@new_source_modified").alias(f"{source}_modified_at"),
+        pl.col("@new_destination_modified").alias(f"{destination}_modified_at"),
         pl.lit(0, dtype=pl.Int64).alias("state"),
     ]
 
@@ -290,11 +290,11 @@ def _couple(connection: Connection, context: PassContext, frame: pl.DataFrame) -
     """Store new couplings and the versions of those that are settled; number the new ones in the frame."""
     if frame.is_empty():
         return frame
-    destination_id = pl.when("made").then(pl.col("written_id")).otherwise(pl.col(c.DESTINATION_ID))
+    destination_id = pl.when("@made").then(pl.col("@written_id")).otherwise(pl.col(c.DESTINATION_ID))
     frame = _with_new_bases(context, frame.with_columns(destination_id.alias(c.DESTINATION_ID)))
-    is_new = (pl.col("settled") | pl.col("found_again")) & pl.col(c.COUPLING).is_null()
+    is_new = (pl.col("@settled") | pl.col("@found_again")) & pl.col(c.COUPLING).is_null()
     new = frame.filter(is_new)
-    frame = frame.with_columns(is_new.alias("newly_coupled"))
+    frame = frame.with_columns(is_new.alias("@newly_coupled"))
     if new.height:
         source, destination = context.pass_.source.value, context.pass_.destination.value
         stored = new.select(
@@ -303,13 +303,13 @@ def _couple(connection: Connection, context: PassContext, frame: pl.DataFrame) -
             *_coupling_columns(context),
         ).select("local_id", "integration_id", *_STORED_ORDER)
         numbered = insert_couplings(connection, context.mapping, stored)
-        numbers = numbered.select(pl.col(f"{source}_id").alias(ID), pl.col("coupling_id").alias("new_number"))
+        numbers = numbered.select(pl.col(f"{source}_id").alias(ID), pl.col("coupling_id").alias("@new_number"))
         frame = (
             frame.join(numbers, on=ID, how="left", maintain_order="left")
-            .with_columns(pl.coalesce("new_number", c.COUPLING).alias(c.COUPLING))
-            .drop("new_number")
+            .with_columns(pl.coalesce("@new_number", c.COUPLING).alias(c.COUPLING))
+            .drop("@new_number")
         )
-    known = frame.filter(pl.col("settled") & ~pl.col("newly_coupled"))
+    known = frame.filter(pl.col("@settled") & ~pl.col("@newly_coupled"))
     if known.height:
         update_couplings(connection, known.select(pl.col(c.COUPLING).alias("coupling_id"), *_coupling_columns(context)))
     return frame
@@ -330,11 +330,11 @@ def _remove(connection: Connection, context: PassContext, frame: pl.DataFrame) -
         return
     source, destination = context.pass_.source.value, context.pass_.destination.value
     removed = pl.col(c.DECISION) == int(Decision.REMOVE_COUPLING)
-    number = pl.when(removed).then(pl.col(c.COUPLING)).otherwise(pl.col("replaced_coupling"))
+    number = pl.when(removed).then(pl.col(c.COUPLING)).otherwise(pl.col("@replaced_coupling"))
     gone = frame.select(
         number.alias("coupling_id"),
         pl.col(ID).alias(f"{source}_id"),
-        pl.col("old_destination_id").alias(f"{destination}_id"),
+        pl.col("@old_destination_id").alias(f"{destination}_id"),
     ).drop_nulls("coupling_id")
     if gone.height:
         remove_couplings(connection, context.mapping, gone)
@@ -345,14 +345,14 @@ def _store_bases(connection: Connection, context: PassContext, frame: pl.DataFra
         return
     source, destination = context.pass_.source, context.pass_.destination
     fields = len(context.plans.plans)
-    texts = frame.filter(pl.col("settled") | pl.col("newly_coupled")).select(
+    texts = frame.filter(pl.col("@settled") | pl.col("@newly_coupled")).select(
         pl.col(c.COUPLING).alias("coupling_id"),
-        "newly_coupled",
+        "@newly_coupled",
         *(pl.col(f"new_source.{i}").alias(base_column(source, i)) for i in range(fields)),
         *(pl.col(f"new_destination.{i}").alias(base_column(destination, i)) for i in range(fields)),
     )
-    insert_bases(connection, context.shape, fields, texts.filter("newly_coupled"))
-    update_bases(connection, context.shape, fields, texts.filter(~pl.col("newly_coupled")))
+    insert_bases(connection, context.shape, fields, texts.filter("@newly_coupled"))
+    update_bases(connection, context.shape, fields, texts.filter(~pl.col("@newly_coupled")))
 
 
 # The rest.
@@ -362,7 +362,7 @@ def _store_journal(connection: Connection, context: PassContext, frame: pl.DataF
     if frame.is_empty():
         return
     for creating in (True, False):
-        made = frame.filter(written() & (pl.col("made") if creating else ~pl.col("made")))
+        made = frame.filter(written() & (pl.col("@made") if creating else ~pl.col("@made")))
         columns: list[pl.Expr] = []
         for plan in context.plans.plans:
             if not plan.has_field(context.pass_.destination):
@@ -380,7 +380,7 @@ def _store_journal(connection: Connection, context: PassContext, frame: pl.DataF
             pl.col(c.COUPLING).alias("coupling_id"),
             pl.col(ID).alias("source_id"),
             pl.col(c.DESTINATION_ID).alias("destination_id"),
-            c.DECISION,
+            pl.col(c.DECISION).alias("decision"),
             *columns,
         )
         kind = "create" if creating else "update"
@@ -390,7 +390,7 @@ def _store_journal(connection: Connection, context: PassContext, frame: pl.DataF
 def _store_conflicts(connection: Connection, context: PassContext, frame: pl.DataFrame, now: datetime) -> None:
     if frame.is_empty():
         return
-    looked_at = frame.filter(pl.col("settled") & pl.col(c.COUPLING).is_not_null())
+    looked_at = frame.filter(pl.col("@settled") & pl.col(c.COUPLING).is_not_null())
     source, destination = context.pass_.source.value, context.pass_.destination.value
     parts = []
     for plan in context.carried:
@@ -420,7 +420,7 @@ def _store_conflicts(connection: Connection, context: PassContext, frame: pl.Dat
 def _store_unresolved(connection: Connection, context: PassContext, frame: pl.DataFrame, newest: int) -> None:
     if frame.is_empty():
         return
-    finished = frame.filter("settled")
+    finished = frame.filter("@settled")
     parts = [
         finished.filter(pl.col(c.unresolved(plan.index))).select(
             pl.col(c.COUPLING).alias("coupling_id"),
@@ -443,7 +443,7 @@ def _store_pending(
     held = [_held_back(passed) for passed in batch.passed if HELD_BACK in passed.columns]
     parts = [part for part in held if part.height]
     if frame.height:
-        failed = (pl.col(c.OUTCOME) == Outcome.FAILED.value) | pl.col("skips")
+        failed = (pl.col(c.OUTCOME) == Outcome.FAILED.value) | pl.col("@skips")
         clear_pending(connection, context.mapping, context.pass_, frame.filter(~failed).get_column(ID).to_list())
         parts.append(frame.filter(failed).select(_failure_columns()))
     failures = pl.concat(parts) if parts else pl.DataFrame()
@@ -477,13 +477,13 @@ def _failure_columns() -> list[pl.Expr]:
         pl.col(c.DESTINATION_ID),
         pl.col(c.COUPLING).alias("coupling_id"),
         pl.col(c.DECISION).alias("decision"),
-        pl.col("recovery"),
+        pl.col("@recovery").alias("recovery"),
         pl.col(c.PROBLEM_FIELD).alias("field"),
         pl.col(c.MESSAGE).alias("message"),
-        pl.col("error_code").alias("cause"),
-        pl.col("remedy"),
+        pl.col("@error_code").alias("cause"),
+        pl.col("@remedy").alias("remedy"),
         pl.when(same).then(pl.col(PENDING + "failures").fill_null(0) + 1).otherwise(1).alias("failures"),
-        pl.col("skips").alias("skipped"),
+        pl.col("@skips").alias("skipped"),
         pl.col(PENDING + "since").alias("since"),
     ]
 
@@ -494,10 +494,10 @@ def _held_back(passed: pl.DataFrame) -> pl.DataFrame:
     none = pl.lit(None, dtype=pl.String)
     return here.with_columns(
         pl.lit(HELD_BACK_MESSAGE).alias(c.MESSAGE),
-        pl.lit(Recovery.RETRY.value).alias("recovery"),
-        none.alias("error_code"),
-        none.alias("remedy"),
-        pl.lit(False).alias("skips"),
+        pl.lit(Recovery.RETRY.value).alias("@recovery"),
+        none.alias("@error_code"),
+        none.alias("@remedy"),
+        pl.lit(False).alias("@skips"),
     ).select(_failure_columns())
 
 
@@ -533,7 +533,7 @@ def _count(frames: Sequence[pl.DataFrame]) -> tuple[Counters, dict[str, int]]:
         if frame.is_empty():
             continue
         by_outcome = dict(frame.group_by(c.OUTCOME).len().iter_rows())
-        coupled = int(frame.get_column("newly_coupled").sum()) if "newly_coupled" in frame.columns else 0
+        coupled = int(frame.get_column("@newly_coupled").sum()) if "@newly_coupled" in frame.columns else 0
         total += Counters(read=frame.height, coupled=coupled, **by_outcome)
         ignored = frame.filter(pl.col(c.OUTCOME) == Outcome.IGNORED.value).group_by(c.REASON).len()
         for reason, count in ignored.iter_rows():

@@ -80,7 +80,7 @@ class Stages:
             decided, hooks, more = self._prepare(rest, intents)
             passed += more
             looked_at, sent, deadlines = self._work(decided, hooks)
-            lost = looked_at.filter(pl.col("status") == Status.INDETERMINATE.value)
+            lost = looked_at.filter(pl.col("@status") == Status.INDETERMINATE.value)
             self._waiting |= set(lost.get_column(ID).to_list())
         else:
             looked_at = rest.head(0)
@@ -141,8 +141,8 @@ class Stages:
         frame = frame.with_columns(
             *(pl.lit(None, dtype=kind).alias(name) for name, kind in _EMPTY_RESULT.items()),
             *(pl.lit(None, dtype=pl.String).alias(c.returned(plan.index)) for plan in context.plans.plans),
-            pl.col(c.DESTINATION_ID).alias("old_destination_id"),
-            pl.lit(None, dtype=pl.Int64).alias("replaced_coupling"),
+            pl.col(c.DESTINATION_ID).alias("@old_destination_id"),
+            pl.lit(None, dtype=pl.Int64).alias("@replaced_coupling"),
         )
         if intents is not None:
             known = intents.filter(pl.col("source_id").is_in(frame.get_column(ID).implode()))
@@ -210,7 +210,7 @@ class Stages:
 
     def _repeatable(self) -> pl.Expr:
         """Return which results call for reading and deciding again."""
-        status = pl.col("status")
+        status = pl.col("@status")
         creating = pl.col(c.WRITE).is_in([CREATE, RESTORE])
         unkeyed = self.context.destination.capabilities.create_keys is CreateKeys.NONE
         repeat = status.is_in([Status.STALE.value, Status.MISSING.value, Status.EXISTS.value])
@@ -222,11 +222,11 @@ class Stages:
         if frame.is_empty():
             return frame
         context = self.context
-        status = pl.col("status")
+        status = pl.col("@status")
         creating = pl.col(c.WRITE).is_in([CREATE, RESTORE])
         exists = status == Status.EXISTS.value
         chosen = context.destination.capabilities.create_keys in (CreateKeys.CHOSEN, CreateKeys.PROPOSED)
-        found_id = pl.when(exists).then(pl.coalesce("written_id", c.DESTINATION_ID))
+        found_id = pl.when(exists).then(pl.coalesce("@written_id", c.DESTINATION_ID))
         frame = frame.with_columns(
             pl.when(creating & ~exists & (not chosen))
             .then(pl.lit(None, dtype=pl.String))
@@ -259,7 +259,7 @@ class Stages:
         if destination.capabilities.create_keys is not CreateKeys.NONE:
             return {}
         creating = pl.col(c.WRITE).is_in([CREATE, RESTORE])
-        lost = frame.filter(creating & (pl.col("status") == Status.INDETERMINATE.value)).get_column(ID).to_list()
+        lost = frame.filter(creating & (pl.col("@status") == Status.INDETERMINATE.value)).get_column(ID).to_list()
         if not lost:
             return {}
         until = destination.connector.now() + destination.connector.request_lifetime
@@ -271,29 +271,29 @@ def _still_unanswered(frame: pl.DataFrame, all_sent: list[Sent]) -> pl.DataFrame
     lost = sorted({id for sent in all_sent for id in sent.unanswered})
     if not lost:
         return frame
-    open_still = pl.col(c.WRITE).is_not_null() & (pl.col("status") != Status.WRITTEN.value) & pl.col(ID).is_in(lost)
+    open_still = pl.col(c.WRITE).is_not_null() & (pl.col("@status") != Status.WRITTEN.value) & pl.col(ID).is_in(lost)
     return frame.with_columns(
-        pl.when(open_still).then(pl.lit(Status.INDETERMINATE.value)).otherwise(pl.col("status")).alias("status")
+        pl.when(open_still).then(pl.lit(Status.INDETERMINATE.value)).otherwise(pl.col("@status")).alias("@status")
     )
 
 
 def _replacing(sent: Sent) -> Sent:
     """Part records that were made anew from the coupling of their vanished counterpart."""
-    again = (pl.col(c.WRITE) == RESTORE) & pl.col("status").is_in([Status.WRITTEN.value, Status.EXISTS.value])
+    again = (pl.col(c.WRITE) == RESTORE) & pl.col("@status").is_in([Status.WRITTEN.value, Status.EXISTS.value])
     frame = sent.frame.with_columns(
-        pl.when(again).then(pl.col(c.COUPLING)).otherwise(pl.col("replaced_coupling")).alias("replaced_coupling"),
+        pl.when(again).then(pl.col(c.COUPLING)).otherwise(pl.col("@replaced_coupling")).alias("@replaced_coupling"),
         pl.when(again).then(None).otherwise(pl.col(c.COUPLING)).alias(c.COUPLING),
     )
     return Sent(frame, sent.intent, sent.rows)
 
 
 _EMPTY_RESULT: dict[str, pl.DataType] = {
-    name: pl.Datetime("us", "UTC") if name == "written_modified_at" else pl.String() for name in RESULT_COLUMNS
+    name: pl.Datetime("us", "UTC") if name == "@written_modified_at" else pl.String() for name in RESULT_COLUMNS
 }
 
 
 def _with_found(frame: pl.DataFrame, intents: pl.DataFrame) -> pl.DataFrame:
     """Give records that were being made the id under which they were found again."""
-    found = intents.select(pl.col("source_id").alias(ID), "found_id")
+    found = intents.select(pl.col("source_id").alias(ID), pl.col("found_id").alias("@found_id"))
     joined = frame.join(found, on=ID, how="left", maintain_order="left")
-    return joined.with_columns(pl.coalesce(c.DESTINATION_ID, "found_id").alias(c.DESTINATION_ID)).drop("found_id")
+    return joined.with_columns(pl.coalesce(c.DESTINATION_ID, "@found_id").alias(c.DESTINATION_ID)).drop("@found_id")

@@ -38,15 +38,15 @@ from twinrow.store.intents import remove_intents, save_intent
 from twinrow.store.leases import check_fence
 
 RESULT_COLUMNS = {
-    "status": STATUS,
-    "written_id": ID,
-    "written_version": VERSION,
-    "written_modified_at": MODIFIED_AT,
-    "error": ERROR,
-    "error_code": ERROR_CODE,
-    "error_field": ERROR_FIELD,
-    "remedy": REMEDY,
-    "recovery": RECOVERY,
+    "@status": STATUS,
+    "@written_id": ID,
+    "@written_version": VERSION,
+    "@written_modified_at": MODIFIED_AT,
+    "@error": ERROR,
+    "@error_code": ERROR_CODE,
+    "@error_field": ERROR_FIELD,
+    "@remedy": REMEDY,
+    "@recovery": RECOVERY,
 }
 """Names in the engine's frame of what a connector answers."""
 
@@ -66,7 +66,7 @@ class Sent:
     @property
     def unanswered(self) -> list[str]:
         """The source records whose answer is missing."""
-        lost = self.frame.filter(pl.col("status") == Status.INDETERMINATE.value)
+        lost = self.frame.filter(pl.col("@status") == Status.INDETERMINATE.value)
         return lost.get_column(ID).to_list()
 
 
@@ -82,7 +82,7 @@ def write(context: PassContext, frame: pl.DataFrame) -> list[Sent]:
         done.append(_send(context, WriteKind.CREATE, _with_keys(context, creates)))
     updates = frame.filter(pl.col(c.WRITE) == UPDATE)
     if updates.height:
-        done.append(_send(context, WriteKind.UPDATE, updates.with_columns(pl.lit(None, dtype=pl.String).alias("mark"))))
+        done.append(_send(context, WriteKind.UPDATE, updates.with_columns(pl.lit(None, dtype=pl.String).alias(MARK))))
     return done
 
 
@@ -91,14 +91,14 @@ def _with_keys(context: PassContext, frame: pl.DataFrame) -> pl.DataFrame:
     keys = context.destination.capabilities.create_keys
     none = pl.lit(None, dtype=pl.String)
     if keys is CreateKeys.NONE:
-        return frame.with_columns(none.alias(c.DESTINATION_ID), none.alias("mark"))
+        return frame.with_columns(none.alias(c.DESTINATION_ID), none.alias(MARK))
     if keys is CreateKeys.PROPOSED:
         proposed = context.destination.connector.propose_keys(context.destination.table.name, frame.height)
-        return frame.with_columns(pl.Series(c.DESTINATION_ID, proposed, dtype=pl.String), none.alias("mark"))
+        return frame.with_columns(pl.Series(c.DESTINATION_ID, proposed, dtype=pl.String), none.alias(MARK))
     derived = pl.Series("derived", derived_ids(context, frame), dtype=pl.String)
     if keys is CreateKeys.CHOSEN:
-        return frame.with_columns(derived.alias(c.DESTINATION_ID), none.alias("mark"))
-    return frame.with_columns(none.alias(c.DESTINATION_ID), derived.alias("mark"))
+        return frame.with_columns(derived.alias(c.DESTINATION_ID), none.alias(MARK))
+    return frame.with_columns(none.alias(c.DESTINATION_ID), derived.alias(MARK))
 
 
 def derived_ids(context: PassContext, frame: pl.DataFrame) -> list[str]:
@@ -160,7 +160,7 @@ def _outgoing(context: PassContext, frame: pl.DataFrame, creating: bool) -> pl.D
     columns: dict[str, pl.Expr] = {
         ID: pl.col(c.DESTINATION_ID),
         VERSION: pl.lit(None, dtype=pl.String) if creating else pl.col(c.TOKEN),
-        MARK: pl.col("mark"),
+        MARK: pl.col(MARK),
     }
     for plan in context.carried:
         if not _may_send(context, plan.index, creating):
@@ -193,12 +193,12 @@ def _intent_rows(context: PassContext, frame: pl.DataFrame, creating: bool) -> p
     return frame.select(
         pl.col(ID).alias("source_id"),
         pl.col(c.DESTINATION_ID).alias("destination_id"),
-        "mark",
-        pl.col(c.COUPLING),
-        pl.col(c.TOKEN),
+        pl.col(MARK).alias("mark"),
+        pl.col(c.COUPLING).alias("coupling_id"),
+        pl.col(c.TOKEN).alias("token"),
         pl.col(VERSION).alias("source_version"),
         pl.col(MODIFIED_AT).alias("source_modified_at"),
-        pl.col(c.WRITE),
+        pl.col(c.WRITE).alias("write"),
         *(pl.col(c.source(plan.index)).alias(INTENT_SOURCE + plan.identity) for plan in context.plans.plans),
         *(
             pl.when(sent_when(context, plan.index, creating))
