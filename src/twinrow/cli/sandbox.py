@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +20,6 @@ from twinrow.cli.failures import tell
 from twinrow.cli.screen import show_lines
 
 if TYPE_CHECKING:
-    from twinrow.model.errors import ConfigurationError
     from twinrow.sandbox.process import Kind, SandboxProcess
 
 COMPANY = "Wieland Werke GmbH"
@@ -73,8 +73,11 @@ def open_sandboxes(directory: Path, customers: int, *, first_port: int = 0) -> I
     New databases get a sample company with so many customers; those that are there are gone on with. `first_port` is the port of
     the Business Central, the Dataverse takes the next one; 0: any free ones. Raises `ConfigurationError` where they do not start.
     """
+    from twinrow.model.errors import ConfigurationError
     from twinrow.sandbox.process import start
 
+    if first_port:
+        _hold_free(range(first_port, first_port + len(_KINDS)))
     directory.mkdir(parents=True, exist_ok=True)
     for client, secret in _SECRETS.items():
         _secret_file(directory, client).write_text(secret, encoding="utf-8")
@@ -90,7 +93,7 @@ def open_sandboxes(directory: Path, customers: int, *, first_port: int = 0) -> I
         failures = [error for future in starting if (error := future.exception()) is not None]
         servers = [stack.enter_context(future.result()) for future in starting if future.exception() is None]
         if failures:
-            raise _not_started(failures[0], first_port)
+            raise ConfigurationError("A sandbox did not start", cause=str(failures[0])) from None
         yield SandboxPair(directory, *servers)
 
 
@@ -98,17 +101,21 @@ def _secret_file(directory: Path, client: str) -> Path:
     return directory / f"secret-of-{client}.txt"
 
 
-def _not_started(error: BaseException, first_port: int) -> ConfigurationError:
+def _hold_free(ports: Sequence[int]) -> None:
+    """Raise `ConfigurationError` where something else listens on one of the ports."""
     from twinrow.model.errors import ConfigurationError
 
-    if not first_port:
-        return ConfigurationError("A sandbox did not start", cause=str(error))
-    ports = f"{first_port} and {first_port + 1}"
-    return ConfigurationError(
-        "A sandbox did not start",
-        cause=f"{error} Most likely something else listens on one of the ports {ports}.",
-        remedy="Stop that, or name other ports: twinrow sandbox --port 18001.",
-    )
+    for port in ports:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                raise ConfigurationError(
+                    "A sandbox did not start",
+                    cause=f"something else listens on port {port}",
+                    remedy="Stop that, or name other ports: twinrow sandbox --port 18001.",
+                ) from None
 
 
 def wait_until_stopped() -> None:
