@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +23,9 @@ def workspace(store: str, connection: str | None = None, *, create: bool = False
     """
     from twinrow.model.errors import ConfigurationError
     from twinrow.workspace import open_workspace
+
+    # What Microsoft's library would write about a failed sign-in is told by the error.
+    logging.getLogger("azure").addHandler(logging.NullHandler())
 
     file = Path(store.removeprefix(_SQLITE)) if store.startswith(_SQLITE) else None
     if file is not None and not create and not file.exists():

@@ -44,7 +44,7 @@ _CAUSES: dict[str, tuple[str, str]] = {
 _PASSING = frozenset({"90006", "90012", "90033", "90055"})
 
 # What a failed connection says of itself when waiting does not mend it.
-_LASTING = ("CERTIFICATE_VERIFY_FAILED", "NameResolutionError", "Failed to resolve", "getaddrinfo", "refused")
+_LASTING = ("NameResolutionError", "Failed to resolve", "getaddrinfo", "refused")
 
 
 class SignIn:
@@ -163,6 +163,12 @@ class SignIn:
                 remedy=remedy or "Check tenant, client id and secret.",
             )
         # Without an answer of its own it is the way to the sign-in service that does not work.
+        if "CERTIFICATE_VERIFY_FAILED" in said:
+            return Unreachable(
+                f"The certificate of the sign-in service {authority} is not trusted",
+                cause=said,
+                remedy="Check the authority, or name its certificate authority with ca_file.",
+            )
         if any(word in said for word in _LASTING):
             return Unreachable(
                 f"The sign-in service {authority} cannot be reached", cause=said, remedy="Check the authority."

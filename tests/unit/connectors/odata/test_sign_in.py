@@ -93,6 +93,6 @@ def test_a_certificate_file_that_is_none(server: Running, clock: SettableClock, 
 
 def test_an_authority_that_is_not_trusted(server: Running, clock: SettableClock) -> None:
     sign_in = signing_in(server, clock, ca_file=None)
-    with pytest.raises(Unreachable, match=r"sign-in service https://localhost:\d+ cannot be reached"):
+    with pytest.raises(Unreachable, match=r"certificate of the sign-in service https://localhost:\d+ is not trusted"):
         sign_in.token()
     sign_in.close()
