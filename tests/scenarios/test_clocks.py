@@ -104,9 +104,10 @@ def test_where_nothing_happened_nothing_is_counted_and_no_time_moves(ahead: int)
         assert two.watermarks() == watermarks
 
 
+@pytest.mark.scenario("A135")
 @ANY_CLOCKS
 def test_a_conflict_leaves_both_sides_to_be_looked_at_again(two_pairs: TwoPairs) -> None:
-    pair, watermarks = two_pairs.pair, two_pairs.watermarks()
+    pair, times, watermarks = two_pairs.pair, two_pairs.times(), two_pairs.watermarks()
     pair.local.edit("customers", two_pairs.customer, displayName="X")
     pair.integration.edit("account", two_pairs.account, name="Y")
     pair.local.edit("contacts", two_pairs.local_contact, surname="X")
@@ -120,6 +121,7 @@ def test_a_conflict_leaves_both_sides_to_be_looked_at_again(two_pairs: TwoPairs)
     assert pair.integration.record("account", two_pairs.account)["name"] == "Y"
     assert pair.local.record("contacts", two_pairs.local_contact)["surname"] == "X"
     assert pair.integration.record("contact", two_pairs.contact)["lastname"] == "Y"
+    assert two_pairs.times() == times
     assert set(open_failures(pair)) == {(TO, two_pairs.customer), (FROM, two_pairs.account)}
     assert set(open_failures(pair, "CONTACT")) == {(TO, two_pairs.local_contact), (FROM, two_pairs.contact)}
     for key, before in watermarks.items():

@@ -161,15 +161,17 @@ def flag_mapping(tag: FieldMapping | None) -> TableMapping:
     return compatible(ONE_WAY_NAME, *([tag] if tag else []))
 
 
+@pytest.mark.scenario("A032")
 @pytest.mark.parametrize(
     ("tag", "altered", "any_field", "both_ways_field"),
     [
         (None, False, False, False),
         (TAGGED.model_copy(update=only(TO)), True, True, False),
         (TAGGED.model_copy(update=only(TO)), False, False, False),
+        (TAGGED, True, True, True),
         (TAGGED, False, False, False),
     ],
-    ids=["unmapped", "one way, altered", "one way", "both ways"],
+    ids=["unmapped", "one way, altered", "one way", "both ways, altered", "both ways"],
 )
 def test_only_a_field_that_goes_both_ways_can_make_a_conflict(
     tag: FieldMapping | None, altered: bool, any_field: bool, both_ways_field: bool
