@@ -60,8 +60,13 @@ def couple(context: ActionContext, mapping: str, local_id: str, integration_id: 
 
 
 def _give_way(context: ActionContext, stored: StoredMapping, ids: dict[Side, str]) -> None:
-    """Remove couplings of either record to records that are gone; refuse where the other one exists."""
+    """Remove couplings of either record to records that are gone; refuse where only ones to existing records are in the way.
+
+    A record that takes over the counterpart of a vanished one gives its own up (B083).
+    """
     pair = context.pair()
+    vanished: list[pl.DataFrame] = []
+    standing: list[tuple[pl.DataFrame, CouplingRefused]] = []
     for side, id in ids.items():
         with context.database.reading() as connection:
             present = by_record(connection, stored, side, [id])
@@ -71,13 +76,15 @@ def _give_way(context: ActionContext, stored: StoredMapping, ids: dict[Side, str
         if other == ids[side.other]:
             raise CouplingRefused("The two records are coupled already", record=id, remedy="Nothing to do.")
         connector = context.connector(pair.system(side.other))
-        if not connector.fetch(stored.mapping.table(side.other), (), [other]).is_empty():
-            raise CouplingRefused(
-                f"The {side.value} record {id} is coupled to another {side.other.value} record, {other}",
-                record=id,
-                remedy="Uncouple it first.",
-            )
-        with context.database.transaction() as connection:
+        if connector.fetch(stored.mapping.table(side.other), (), [other]).is_empty():
+            vanished.append(present)
+            continue
+        message = f"The {side.value} record {id} is coupled to another {side.other.value} record, {other}"
+        standing.append((present, CouplingRefused(message, record=id, remedy="Uncouple it first.")))
+    if standing and not vanished:
+        raise standing[0][1]
+    with context.database.transaction() as connection:
+        for present in [*vanished, *(present for present, _ in standing)]:
             remove_couplings(connection, stored, present)
 
 

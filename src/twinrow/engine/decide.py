@@ -370,13 +370,18 @@ def _message(context: DecideContext, refused: pl.Expr, waiting: pl.Expr, carried
     )
 
 
-def left_out(frame: pl.DataFrame, decision: Decision, outcome: Outcome, reason: Ignored | None) -> pl.DataFrame:
-    """Give all records of a frame one decision that needs no look at their fields."""
+def left_out(
+    frame: pl.DataFrame, decision: Decision, outcome: Outcome, reason: Ignored | None = None, message: str | None = None
+) -> pl.DataFrame:
+    """Give all records of a frame one decision that needs no look at their fields.
+
+    Failed ones with a `message` are told of and tried again; without one it has been told already.
+    """
     return frame.with_columns(
         pl.lit(int(decision), dtype=pl.Int64).alias(c.DECISION),
         pl.lit(outcome.value).alias(c.OUTCOME),
         pl.lit(reason.value if reason else None, dtype=pl.String).alias(c.REASON),
         pl.lit(None, dtype=pl.String).alias(c.WRITE),
-        pl.lit(None, dtype=pl.String).alias(c.MESSAGE),
+        pl.lit(message, dtype=pl.String).alias(c.MESSAGE),
         pl.lit(None, dtype=pl.String).alias(c.PROBLEM_FIELD),
     )

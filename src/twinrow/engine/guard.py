@@ -19,7 +19,7 @@ from twinrow.engine.likeness import likenesses
 from twinrow.store.intents import Intent, open_intents
 
 HELD_BACK = "@held_back"
-MESSAGE = "it may be a record that was just made from the other side, whose answer is missing"
+MAY_BE_MADE = "it may be a record that was just made from the other side, whose answer is missing"
 
 
 class Guard:

@@ -29,6 +29,7 @@ from twinrow.store.runs import (
     FAILED,
     FINISHED,
     RunRow,
+    finish_job,
     finish_run,
     get_run,
     jobs_of_run,
@@ -38,6 +39,7 @@ from twinrow.store.runs import (
 )
 
 SYNCHRONIZATION = "synchronization"
+NOT_THAT_WAY = "The mapping does not go in this direction."
 
 
 @dataclass(frozen=True)
@@ -118,14 +120,17 @@ class Engine:
         return ends
 
     def _passes(self, shared: RunContext, shape: int, progress: Progress | None) -> None:
-        asked = [Pass(value) for value in shared.options.passes] or list(Pass)
+        asked = [Pass(value) for value in shared.options.passes] or shared.mapping.mapping.direction.passes
         open_passes = []
-        for pass_ in shared.mapping.mapping.direction.passes:
+        for pass_ in Pass:
             if pass_ in asked:
                 with self.database.transaction() as connection:
                     known = {job.pass_: job for job in jobs_of_run(connection, shared.run.id)}
                     job = known.get(pass_)
                     job = job or start_job(connection, shared.run, SYNCHRONIZATION, pass_, self.clock.now())
+                    if pass_ not in shared.mapping.mapping.direction.passes:
+                        finish_job(connection, job.id, NOT_THAT_WAY, self.clock.now())
+                        continue
                 if job.state != FINISHED:
                     open_passes.append(PassRun(PassContext(shared, pass_, job, shape), progress))
         for one in open_passes:

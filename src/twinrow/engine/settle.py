@@ -24,8 +24,6 @@ from twinrow.engine import columns as c
 from twinrow.engine.context import PassContext
 from twinrow.engine.decide import CREATE, RESTORE
 from twinrow.engine.fields import FieldPlan
-from twinrow.engine.guard import HELD_BACK
-from twinrow.engine.guard import MESSAGE as HELD_BACK_MESSAGE
 from twinrow.engine.pair import PENDING, is_skipped
 from twinrow.engine.write import Sent
 from twinrow.model.mapping import ConflictScope
@@ -440,8 +438,8 @@ def _store_pending(
     connection: Connection, context: PassContext, frame: pl.DataFrame, batch: Batch, now: datetime
 ) -> None:
     """Store what is to be tried again, with an error row for each failure; forget what is finished."""
-    held = [_held_back(passed) for passed in batch.passed if HELD_BACK in passed.columns]
-    parts = [part for part in held if part.height]
+    passed = [_failed_early(part) for part in batch.passed]
+    parts = [part for part in passed if part.height]
     if frame.height:
         failed = (pl.col(c.OUTCOME) == Outcome.FAILED.value) | pl.col("@skips")
         clear_pending(connection, context.mapping, context.pass_, frame.filter(~failed).get_column(ID).to_list())
@@ -488,13 +486,13 @@ def _failure_columns() -> list[pl.Expr]:
     ]
 
 
-def _held_back(passed: pl.DataFrame) -> pl.DataFrame:
-    """Return the pending rows of records that may have been made by the opposite pass (`engine.guard`)."""
-    here = passed.filter(pl.col(HELD_BACK) & (pl.col(c.DECISION) == int(Decision.INDETERMINATE)))
+def _failed_early(passed: pl.DataFrame) -> pl.DataFrame:
+    """Return the pending rows of records that failed before their fields were looked at."""
+    failed = passed.filter(pl.col(c.MESSAGE).is_not_null())
+    recovery = pl.when(pl.col(c.DECISION) == int(Decision.INDETERMINATE)).then(pl.lit(Recovery.RETRY.value))
     none = pl.lit(None, dtype=pl.String)
-    return here.with_columns(
-        pl.lit(HELD_BACK_MESSAGE).alias(c.MESSAGE),
-        pl.lit(Recovery.RETRY.value).alias("@recovery"),
+    return failed.with_columns(
+        recovery.otherwise(pl.lit(Recovery.CONFIGURATION.value)).alias("@recovery"),
         none.alias("@error_code"),
         none.alias("@remedy"),
         pl.lit(False).alias("@skips"),
@@ -535,7 +533,7 @@ def _count(frames: Sequence[pl.DataFrame]) -> tuple[Counters, dict[str, int]]:
         by_outcome = dict(frame.group_by(c.OUTCOME).len().iter_rows())
         coupled = int(frame.get_column("@newly_coupled").sum()) if "@newly_coupled" in frame.columns else 0
         total += Counters(read=frame.height, coupled=coupled, **by_outcome)
-        ignored = frame.filter(pl.col(c.OUTCOME) == Outcome.IGNORED.value).group_by(c.REASON).len()
+        ignored = frame.filter(pl.col(c.REASON).is_not_null()).group_by(c.REASON).len()
         for reason, count in ignored.iter_rows():
             reasons[reason] = reasons.get(reason, 0) + count
     return total, reasons

@@ -7,6 +7,7 @@ number of times. Everything is settled in one transaction at the end.
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime
 
 import polars as pl
@@ -20,7 +21,7 @@ from twinrow.engine.carry import CarryContext, carry, source_values
 from twinrow.engine.complete import complete
 from twinrow.engine.context import PassContext
 from twinrow.engine.decide import CREATE, RESTORE, DecideContext, decide, left_out
-from twinrow.engine.guard import HELD_BACK, Guard
+from twinrow.engine.guard import HELD_BACK, MAY_BE_MADE, Guard
 from twinrow.engine.lookups import References, rule_lookups
 from twinrow.engine.pair import (
     ADMITTED,
@@ -38,6 +39,7 @@ from twinrow.engine.pair import (
 )
 from twinrow.engine.settle import Batch, settle
 from twinrow.engine.write import RESULT_COLUMNS, Sent, write
+from twinrow.model.errors import TwinrowError
 from twinrow.model.outcomes import Counters, Decision, Ignored, Outcome
 from twinrow.store.couplings import PREFER
 
@@ -76,14 +78,31 @@ class Stages:
         deadlines: dict[str, datetime] = {}
         newest = self._references.newest()
         sent: list[Sent] = []
-        if rest.height:
-            decided, hooks, more = self._prepare(rest, intents)
+        looked_at = rest.head(0)
+        try:
+            prepared = self._prepare(rest, intents) if rest.height else None
+        except TwinrowError:
+            raise
+        except Exception as error:  # rules are other people's code
+            if intents is None and frame.height > 1:
+                # One record's trouble is its own: find out whose it is.
+                half = frame.height // 2
+                first = self.process(frame.head(half), stage, None, recheck_from=recheck_from)
+                return first + self.process(frame.tail(-half), stage, cursor, recheck_from=recheck_from)
+            logging.getLogger(__name__).debug("A rule of %s failed", self.context.mapping.name, exc_info=True)
+            prepared, message = None, f"a rule of the mapping failed: {type(error).__name__}: {error}"
+            decision = Decision.REFUSED if intents is None else Decision.INDETERMINATE
+            passed.append(left_out(rest, decision, Outcome.FAILED, message=message))
+            if intents is not None:
+                # What became of the records is not known yet, so their intent stays.
+                old_intent = None
+                self._waiting |= set(rest.get_column(ID).to_list())
+        if prepared is not None:
+            decided, hooks, more = prepared
             passed += more
             looked_at, sent, deadlines = self._work(decided, hooks)
             lost = looked_at.filter(pl.col("@status") == Status.INDETERMINATE.value)
             self._waiting |= set(lost.get_column(ID).to_list())
-        else:
-            looked_at = rest.head(0)
         batch = Batch(looked_at, passed, sent, old_intent, rows, recheck_from, newest, deadlines)
         return settle(self.context, batch, stage, cursor)
 
@@ -94,24 +113,26 @@ class Stages:
         look = options.named or options.forced or options.unconditional or recovering
         untouched = pl.col(c.DESTINATION_ID).is_null() if recovering else pl.lit(True)
         unchanged = pl.lit(False) if look else pl.col(KNOWN_VERSION) & pl.col(PENDING + "message").is_null()
-        cases = [
-            (pl.col(DELETED), Decision.SOURCE_GONE, Outcome.IGNORED, Ignored.SOURCE_DELETED),
-            (is_skipped() & (not recovering), Decision.SET_ASIDE, Outcome.SKIPPED, None),
-            (pl.col(HELD_BACK) & (not recovering), Decision.INDETERMINATE, Outcome.FAILED, None),
-            (~pl.col(IN_FILTER) & untouched, Decision.LEFT_OUT, out, Ignored.OUTSIDE_FILTER),
-            (unchanged, Decision.UNCHANGED, Outcome.UNCHANGED, None),
+        held, waits = pl.col(HELD_BACK), pl.col(ID).is_in(sorted(self._waiting))
+        if recovering:
+            held = waits = pl.lit(False)
+        unknown = pl.col(DELETED) & pl.col(c.COUPLING).is_null() & options.named
+        aside = is_skipped() & (not recovering) & (not options.named)
+        cases: list[tuple[pl.Expr, Decision, Outcome, Ignored | None, str | None]] = [
+            (unknown, Decision.SOURCE_GONE, Outcome.IGNORED, Ignored.NOT_FOUND, None),
+            (pl.col(DELETED), Decision.SOURCE_GONE, Outcome.IGNORED, Ignored.SOURCE_DELETED, None),
+            (aside, Decision.SET_ASIDE, Outcome.SKIPPED, None, None),
+            (held, Decision.INDETERMINATE, Outcome.FAILED, None, MAY_BE_MADE),
+            (~pl.col(IN_FILTER) & untouched, Decision.LEFT_OUT, out, Ignored.OUTSIDE_FILTER, None),
+            (unchanged, Decision.UNCHANGED, Outcome.UNCHANGED, None, None),
+            (waits, Decision.INDETERMINATE, Outcome.FAILED, None, None),
         ]
         passed: list[pl.DataFrame] = []
-        for condition, decision, outcome, reason in cases:
+        for condition, decision, outcome, reason, message in cases:
             here = frame.select(condition.fill_null(False)).to_series()
             if here.any():
-                passed.append(left_out(frame.filter(here), decision, outcome, reason))
+                passed.append(left_out(frame.filter(here), decision, outcome, reason, message))
                 frame = frame.filter(~here)
-        waits = pl.col(ID).is_in(sorted(self._waiting)) & (not recovering)
-        waiting = frame.filter(waits)
-        if waiting.height:
-            passed.append(left_out(waiting, Decision.INDETERMINATE, Outcome.FAILED, None))
-            frame = frame.filter(~waits)
         return passed, frame
 
     def _prepare(
