@@ -1,0 +1,163 @@
+"""What programs read: `--json` prints one document with the keys that `docs/reference/commands.md` lists."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+from tests.acceptance.terminal import Terminal, edit, rows
+from twinrow.cli.sandbox import SandboxPair
+
+COUNTERS = {
+    "read",
+    "inserted",
+    "modified",
+    "unchanged",
+    "failed",
+    "skipped",
+    "deleted",
+    "uncoupled",
+    "ignored",
+    "coupled",
+}
+JOB = COUNTERS | {
+    "id",
+    "mapping",
+    "direction",
+    "type",
+    "state",
+    "message",
+    "started_at",
+    "finished_at",
+    "seconds",
+    "ignored_reasons",
+}
+RUN = {"id", "mapping", "state", "message", "jobs", "errors", "conflicts", "pending", "unavailable_fields"}
+ERROR = {
+    "id",
+    "job",
+    "mapping",
+    "direction",
+    "local_id",
+    "integration_id",
+    "field",
+    "decision",
+    "recovery",
+    "message",
+    "cause",
+    "remedy",
+    "at",
+}
+PENDING = {
+    "id",
+    "mapping",
+    "direction",
+    "side",
+    "record",
+    "field",
+    "decision",
+    "recovery",
+    "message",
+    "cause",
+    "remedy",
+    "failures",
+    "skipped",
+    "not_before",
+    "since",
+    "at",
+}
+CONFLICT = {"id", "job", "mapping", "field", "local", "integration", "since", "at"}
+CONFLICT_SIDE = {"record", "field", "value", "caption", "before", "before_known", "modified_at", "modified_by"}
+STATUS = {
+    "mapping",
+    "direction",
+    "coupled",
+    "running",
+    "last_run",
+    "last_state",
+    "read_up_to",
+    "conflicts",
+    "waiting",
+    "skipped",
+    "unresolved",
+}
+
+
+def keys(document: dict[str, Any]) -> set[str]:
+    return set(document)
+
+
+def test_a_synchronization_is_one_document(synchronized: SandboxPair, terminal: Terminal) -> None:
+    document = terminal.read("sync", code=1)
+    assert keys(document) == {"round", "succeeded", "runs"}
+    assert document["succeeded"] is False
+    assert {frozenset(run) for run in document["runs"]} == {frozenset(RUN)}
+    jobs = [job for run in document["runs"] for job in run["jobs"]]
+    assert {frozenset(job) for job in jobs} == {frozenset(JOB)}
+    outcomes = COUNTERS - {"read", "coupled"}
+    assert all(job["read"] == sum(job[name] for name in outcomes) for job in jobs)
+    assert all(datetime.fromisoformat(job["started_at"]).utcoffset() is not None for job in jobs)
+    (contacts,) = [run for run in document["runs"] if run["mapping"] == "CONTACT"]
+    assert {frozenset(record) for record in contacts["pending"]} == {frozenset(PENDING)}
+
+
+def test_progress_and_errors_do_not_stand_in_the_document(synchronized: SandboxPair, terminal: Terminal) -> None:
+    told = terminal.finish("sync", "CUSTOMER", "--json")
+    assert (told.code, told.err) == (0, "")
+    assert json.loads(told.out)["succeeded"] is True
+
+
+def test_lists_are_documents(synchronized: SandboxPair, terminal: Terminal) -> None:
+    accounts = [row for row in rows(synchronized, "account") if row["customertypecode"] == 3]
+    edit(synchronized, "account", accountid=accounts[0]["accountid"], telephone1="ask Anna")
+    customer = next(row for row in rows(synchronized, "Customer") if row["Name"] == accounts[1]["name"])
+    edit(synchronized, "account", accountid=accounts[1]["accountid"], name="Here")
+    edit(synchronized, "Customer", **{"No.": customer["No."], "Name": "There"})
+    terminal.run("sync", "CUSTOMER", code=1)
+
+    errors = terminal.read("errors", "list", "CUSTOMER")["errors"]
+    assert {frozenset(error) for error in errors} == {frozenset(ERROR)}
+    (refused,) = [error for error in errors if error["integration_id"] == accounts[0]["accountid"]]
+    assert (refused["direction"], refused["field"]) == ("from_integration", "phoneNumber=telephone1")
+
+    (conflict,) = terminal.read("conflicts", "list")["conflicts"]
+    assert keys(conflict) == CONFLICT
+    assert keys(conflict["local"]) == keys(conflict["integration"]) == CONFLICT_SIDE
+    assert (conflict["local"]["value"], conflict["integration"]["value"]) == ("There", "Here")
+    assert conflict["local"]["before"] == conflict["integration"]["before"] == accounts[1]["name"]
+
+    pending = terminal.read("pending", "list")["pending"]
+    assert {frozenset(record) for record in pending} == {frozenset(PENDING)}
+    mappings = terminal.read("status")["mappings"]
+    assert {frozenset(one) for one in mappings} == {frozenset(STATUS)}
+    jobs = terminal.read("jobs", "list")["jobs"]
+    assert {frozenset(job) for job in jobs} == {frozenset(JOB | {"run"})}
+    assert keys(terminal.read("jobs", "show", str(jobs[0]["run"]))) == RUN
+    couplings = terminal.read("couplings", "list", "CURRENCY")
+    assert keys(couplings) == {"mapping", "total", "couplings"}
+    assert keys(couplings["couplings"][0]) == {"local_id", "integration_id"}
+
+
+def test_what_is_set_up_is_documents(synchronized: SandboxPair, terminal: Terminal) -> None:
+    (crm, erp) = terminal.read("system", "list")["systems"]
+    assert (crm["name"], erp["name"]) == ("crm", "erp")
+    assert crm["settings"]["secret"].startswith("file:")
+    tests = terminal.read("system", "test")
+    assert tests["passed"]
+    assert keys(tests["systems"][0]["checks"][0]) == {"name", "passed", "found", "remedy"}
+    assert "account" in terminal.read("system", "schema", "crm")["tables"]
+    table = terminal.read("system", "schema", "crm", "account")
+    assert table["key"] == "accountid"
+    assert "name" in {field["name"] for field in table["fields"]}
+    (connection,) = terminal.read("connection", "list")["connections"]
+    assert connection == terminal.read("connection", "show")
+    assert keys(connection) == {"name", "local", "integration", "settings"}
+    assert len(terminal.read("mapping", "list")["mappings"]) == 7
+    assert terminal.read("mapping", "show", "CUSTOMER")["integration_table"] == "account"
+    problems = terminal.read("mapping", "check")["problems"]
+    assert {problem["severity"] for problem in problems} == {"warning"}
+    assert keys(problems[0]) == {"severity", "message", "remedy", "mapping", "field", "file", "line"}
+    again = terminal.read("connection", "setup")
+    assert keys(again) == {"connection", "found", "made", "mappings", "warnings"}
+    assert again["made"] == []
