@@ -19,7 +19,7 @@ from bench.report import Line, table
 KINDS = ("sqlite", "postgresql")
 JOBS = "ABC"
 PARTS = ("databases", "sandboxes", "canned", "start")
-SIZES = (10_000, 100_000)
+SIZES = (30_000,)
 AT_A_MILLION = "What must be reached between databases is meant for a million rows; smaller ones tell less."
 
 application = typer.Typer(add_completion=False)
