@@ -25,7 +25,7 @@ def test_the_first_synchronization_makes_what_is_missing_on_either_side(pair: Sa
 
 def test_what_waits_is_counted_and_named(synchronized: SandboxPair, terminal: Terminal) -> None:
     told = terminal.run("sync", "CONTACT", code=1)
-    assert "4 records wait. Next: twinrow pending list" in told.out
+    assert "4 records wait for a related one. Next: twinrow pending list" in told.out
     listed = terminal.run("pending", "list", "CONTACT").out
     assert "CONTACT to crm: waits since" in listed
     assert "the record that parentcustomerid refers to is not coupled" in listed

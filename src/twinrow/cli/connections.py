@@ -116,5 +116,10 @@ def _tell(done: SetUp) -> None:
     lines += [f"Warning: {one}" for one in done.warnings]
     if done.mappings:
         lines.append(f"{plural(len(done.mappings), 'mapping')}: {', '.join(done.mappings)}.")
-    lines.append("Next: twinrow mapping check, then twinrow sync --create")
+    if "SALESPEOPLE" in done.mappings:
+        lines.append(
+            "Next: couple salespeople with users (twinrow couple SALESPEOPLE ID ID), then twinrow sync --create"
+        )
+    else:
+        lines.append("Next: twinrow mapping check, then twinrow sync --create")
     show_lines(lines)

@@ -42,11 +42,11 @@ def list_(as_json: AsJson = False, connection: ConnectionName = None, store: Sto
             one.local_table,
             ARROWS[one.direction.value],
             one.integration_table,
-            "coupled records" if one.only_coupled else "all records",
+            "coupled" if one.only_coupled else "all",
         )
         for one in found
     ]
-    show(table(("Mapping", pair.local.name, "", pair.integration.name, "Synchronizes"), rows))
+    show(table(("Mapping", pair.local.name, "", pair.integration.name, "Records"), rows))
 
 
 def _plain(one: TableMapping) -> dict[str, object]:
@@ -92,7 +92,7 @@ def show_(
         )
         for row in found.fields
     ]
-    show(table(("Field", pair.local.name, "", pair.integration.name, "Remarks"), rows))
+    show(table(("Field", f"={pair.local.name}", "", f"={pair.integration.name}", "Remarks"), rows))
 
 
 def _words(value: str, none: str) -> str:
@@ -100,16 +100,18 @@ def _words(value: str, none: str) -> str:
 
 
 def _remarks(row: FieldMapping) -> str:
+    from twinrow.model.mapping import OnLoss
+
     remarks = [] if row.enabled else ["disabled"]
     if row.transformation:
         remarks.append(", ".join(row.transformation))
     if row.related_mapping:
-        remarks.append(f"a record of {' or '.join(row.related_mapping)}")
+        remarks.append(f"of {' or '.join(row.related_mapping)}")
     if row.values:
         remarks.append(plural(len(row.values), "pair of values", "pairs of values"))
     if row.merge_group:
         remarks.append(f"group {row.merge_group}")
-    if row.on_loss is not None:
+    if row.on_loss not in (None, OnLoss.OVERWRITE):
         remarks.append(f"on loss: {row.on_loss.value}")
     return "; ".join(remarks)
 
@@ -134,6 +136,9 @@ def check(
     from twinrow.model.errors import MappingProblems
 
     with workspace(store, connection) as opened:
+        if not files and not opened.list_table_mappings() and not as_json:
+            show_lines(["There is no mapping yet.", "Next: twinrow connection setup, or twinrow mapping apply FILE"])
+            return
         try:
             problems = opened.check_mapping_files(*files) if files else opened.check_connection(names or [])
         except MappingProblems as error:

@@ -43,7 +43,8 @@ def field_name(mapping: TableMapping, key: str | None) -> str:
     """Return what people call a field of a mapping; `key` is the key of a field mapping, or the name of a field."""
     row = _row(mapping, key) if key else None
     if row is None:
-        return key or ""
+        # A field that a rule fills has no row; its key may still have the sign that stands between two names.
+        return (key or "").strip("=")
     names = " ↔ ".join(name for name in (row.local, row.integration) if name)
     return f"{row.caption} ({names})" if row.caption else names
 

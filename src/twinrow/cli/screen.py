@@ -36,7 +36,10 @@ def show_lines(lines: Iterable[str]) -> None:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None) -> Table:
-    """Return a table. A heading that begins with `>` has numbers below it; nothing is cut, long texts are folded."""
+    """Return a table. A heading that begins with `>` has numbers below it, one with `=` names that are not to be folded.
+
+    Nothing is cut; other texts are folded where they are too long.
+    """
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -52,10 +55,10 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | No
     )
     for name in columns:
         made.add_column(
-            name.removeprefix(">"),
+            name.lstrip(">="),
             justify="right" if name.startswith(">") else "left",
             overflow="fold",
-            no_wrap=name.startswith(">"),
+            no_wrap=name.startswith((">", "=")),
         )
     for row in rows:
         made.add_row(*(Text(cell) for cell in row))

@@ -195,7 +195,7 @@ def _others(job: Job) -> str:
 
 
 def _tell_open_work(runs: Sequence[Run], unavailable: Sequence[str]) -> None:
-    from twinrow.model.outcomes import Ignored
+    from twinrow.model.outcomes import Decision, Ignored
 
     last = {run.mapping: run for run in runs}
     lines = [
@@ -206,17 +206,20 @@ def _tell_open_work(runs: Sequence[Run], unavailable: Sequence[str]) -> None:
     if unavailable:
         lines.append("Mapped, but not served by the systems (twinrow mapping check says more):")
         lines += [f"  {line}" for line in unavailable]
-    failed = sum(run.counters.failed for run in last.values())
-    conflicts = sum(len(run.conflicts) for run in last.values())
     still_open = [record for run in last.values() for record in open_records(run)]
+    conflicts = sum(len(run.conflicts) for run in last.values())
     skipped = sum(record.skipped for record in still_open)
-    waiting = len(still_open) - skipped
+    waiting = sum(record.decision is Decision.WAITING and not record.skipped for record in still_open)
+    failed = max(0, sum(run.counters.failed for run in last.values()) - waiting - conflicts)
+    later = max(0, len(still_open) - skipped - waiting - failed)
     if failed:
         lines.append(f"{plural(failed, 'record')} failed. Next: twinrow errors list")
     if conflicts:
         lines.append(f"{plural(conflicts, 'conflict')}. Next: twinrow conflicts list")
     if waiting:
-        lines.append(f"{plural(waiting, 'record waits', 'records wait')}. Next: twinrow pending list")
+        lines.append(f"{plural(waiting, 'record waits', 'records wait')} for a related one. Next: twinrow pending list")
+    if later:
+        lines.append(f"{plural(later, 'record is', 'records are')} tried again later. Next: twinrow pending list")
     if skipped:
         lines.append(f"{plural(skipped, 'record is', 'records are')} skipped. Next: twinrow pending list")
     if any(job.ignored_reasons.get(Ignored.NOT_COUPLED.value) for run in runs for job in run.jobs):

@@ -27,6 +27,12 @@ pending = typer.Typer(no_args_is_help=True, help="Pending records: those that wa
 
 _RECORDS_SHOWN = 5
 
+_REMEDIES = {
+    "CONFLICT": "twinrow conflicts list shows both values.",
+    "WAITING": "Nothing, if that record will be coupled: then this one comes by itself.",
+}
+"""What to do where an error names no remedy of its own, by the decision that failed."""
+
 
 @jobs.command(name="list")
 def list_jobs(
@@ -147,13 +153,11 @@ def _error_cards(found: Sequence[ErrorRow], names: Names) -> list[Any]:
 
 
 def _error_card(alike: Sequence[ErrorRow], names: Names) -> Any:
-    from twinrow.model.outcomes import Decision
-
     newest = alike[0]
     jobs_ = sorted({error.job_id for error in alike})
     when = f"{point(newest.at)}, {'job' if len(jobs_) == 1 else 'jobs'} {', '.join(map(str, jobs_))}"
     source, destination = names.systems[newest.pass_.source.value], names.systems[newest.pass_.destination.value]
-    remedy = "twinrow conflicts list shows both values." if newest.decision is Decision.CONFLICT else None
+    remedy = _REMEDIES.get(newest.decision.name)
     return card(
         f"{names.mapping(newest.mapping_id)} {names.direction(newest.pass_.value)}, {when}",
         [
@@ -167,11 +171,11 @@ def _error_card(alike: Sequence[ErrorRow], names: Names) -> Any:
     )
 
 
-def _some(ids: Sequence[str | None]) -> str:
+def _some(ids: Sequence[str | None], between: str = "\n") -> str:
     """Return the first of some ids, and how many more there are."""
     known = list(dict.fromkeys(id for id in ids if id is not None))
     more = len(known) - _RECORDS_SHOWN
-    return "\n".join([*known[:_RECORDS_SHOWN], *([f"and {number(more)} more"] if more > 0 else [])])
+    return between.join([*known[:_RECORDS_SHOWN], *([f"and {number(more)} more"] if more > 0 else [])])
 
 
 @conflicts.command(name="list")
@@ -284,11 +288,11 @@ def _pending_card(alike: Sequence[PendingRecord], names: Names) -> Any:
         f"{names.mapping(first.mapping_id)} {names.direction(first.pass_.value)}: {state} since {point(first.since)}",
         [
             (f"Record in {source}", _some([record.source_id for record in alike])),
-            ("Number", _some([str(record.id) for record in alike])),
+            ("Number", _some([str(record.id) for record in alike], ", ")),
             ("Field", names.field(first.mapping_id, first.field)),
             ("Problem", first.message),
             ("Cause", first.cause),
-            ("Remedy", first.remedy),
+            ("Remedy", first.remedy or _REMEDIES.get(first.decision.name)),
             ("Not before", point(first.not_before)),
         ],
     )
