@@ -70,13 +70,18 @@ def test_a_record_of_another_coupling_is_not_taken_from_the_integration_side_eit
         assert pair.counterparts() == {first: account, taken: other}
 
 
-def test_a_coupling_to_a_vanished_record_gives_way() -> None:
+@pytest.mark.scenario("B083")
+@pytest.mark.parametrize("coupled", [False, True], ids=["uncoupled", "coupled to another"])
+def test_a_coupling_to_a_vanished_record_gives_way(coupled: bool) -> None:
     with MemoryPair(mapping()) as pair:
         gone, account = add_pair(pair)
         remove(pair, LOCAL, gone)
-        customer, _ = add(pair)
+        customer, other = add_pair(pair) if coupled else add(pair)
+        assert pair.workspace.couplings("CUSTOMER").height == (2 if coupled else 1)
 
         pair.couple(customer, account)
 
         assert pair.counterparts() == {customer: account}
         assert pair.workspace.couplings("CUSTOMER").height == 1
+        assert pair.counterpart(gone) is None
+        assert pair.counterpart(other, INTEGRATION) is None

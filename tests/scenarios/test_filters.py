@@ -140,6 +140,27 @@ def test_a_filter_with_a_value_that_is_not_known_is_an_error_of_the_run(pass_: P
         assert one.state == "failed"
 
 
+@pytest.mark.parametrize("coupled", [False, True], ids=["uncoupled", "coupled"])
+@pytest.mark.parametrize("options", [{}, {"direction": "to"}, {"direction": "to", "unconditional": True}])
+def test_a_named_record_outside_the_filter_is_left_alone_and_the_reason_told(
+    coupled: bool, options: dict[str, Any]
+) -> None:
+    with MemoryPair(one_way(TO)) as pair:
+        if coupled:
+            customer, _ = add_synchronized(pair)
+            edit(pair, LOCAL, customer, NAME, "Outside")
+        else:
+            customer = pair.local.add("customers", {"displayName": "Outside"})
+        before = pair.integration.records("account")
+        pair.set_mapping(one_way(TO, local_filter="displayName ne 'Outside'"))
+
+        run = pair.synchronize(records=[customer], create=True, **options)
+
+        assert outcomes(run) == {"skipped": 1}
+        assert job(run, TO).ignored_reasons == {"outside filter": 1}
+        assert pair.integration.records("account") == before
+
+
 # Templates: `blocked` stands for any field that is not mapped.
 
 

@@ -1,0 +1,399 @@
+"""Contacts, customers, salespeople and currencies under the standard mappings."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from tests.scenarios.standard import COMPANY, LOCAL_CURRENCY, TEAM, Standard
+from tests.scenarios.world import FROM, TO, coupling_times, job, open_failures, outcomes
+from twinrow.model.mapping import TableMapping
+from twinrow.model.sides import Direction, Pass, Side
+from twinrow.standard.files import standard_mappings
+
+
+def creating(mapping: TableMapping) -> TableMapping:
+    return mapping.model_copy(update={"only_coupled": False})
+
+
+# Contacts.
+
+
+@pytest.mark.scenario("A048")
+@pytest.mark.parametrize("pass_", [FROM, TO], ids=["from", "to"])
+def test_a_changed_surname_reaches_the_other_side(pass_: Pass) -> None:
+    with Standard() as all_:
+        user = all_.salesperson("PS")
+        customer, account = all_.company(ownerid=user, owneridtype="systemuser")
+        person = all_.person(customer, salespersonCode="PS")
+        contact = all_.contact(account, ownerid=user, owneridtype="systemuser")
+        all_.pair.couple(person, contact, "CONTACT")
+        all_.settle("CONTACT")
+        if pass_ is FROM:
+            all_.pair.integration.edit("contact", contact, lastname="Olsen")
+        else:
+            all_.pair.local.edit("contacts", person, surname="Olsen")
+
+        run = all_.pair.synchronize("CONTACT", records=[person], direction="from" if pass_ is FROM else "to")
+
+        assert outcomes(run) == {"modified": 1}
+        assert all_.pair.local.record("contacts", person)["surname"] == "Olsen"
+        assert all_.pair.integration.record("contact", contact)["lastname"] == "Olsen"
+
+
+@pytest.mark.scenario("A049")
+def test_a_contact_whose_company_is_not_coupled_is_not_made() -> None:
+    with Standard() as all_:
+        account = all_.account()
+        contact = all_.contact(account)
+
+        run = all_.pair.synchronize("CONTACT", records=[contact], direction="from", create=True)
+
+        assert outcomes(run) == {"failed": 1}
+        (error,) = run.errors
+        assert "customerId" in error.message
+        assert "not coupled" in error.message
+        assert all_.pair.counterpart(contact, Side.INTEGRATION, "CONTACT") is None
+        assert all_.pair.local.records("contacts") == {}
+        assert all_.pair.local.records("customers") == {}
+        assert all_.pair.counterpart(account, Side.INTEGRATION) is None
+
+
+@pytest.mark.scenario("A050")
+def test_a_contact_whose_company_is_coupled_is_made_and_numbered() -> None:
+    numbers = iter(("CT000042", "CT000043"))
+
+    def numbered(table: str, values: dict[str, Any], before: dict[str, Any] | None) -> dict[str, Any]:
+        new = table == "contacts" and before is None and not values.get("number")
+        return values | {"number": next(numbers)} if new else values
+
+    with Standard(logic=numbered) as all_:
+        customer, account = all_.company()
+        contact = all_.contact(account)
+
+        run = all_.pair.synchronize("CONTACT", records=[contact], direction="from", create=True)
+
+        assert outcomes(run) == {"inserted": 1}
+        ((person, record),) = all_.pair.local.records("contacts").items()
+        assert all_.pair.counterpart(contact, Side.INTEGRATION, "CONTACT") == person
+        assert record["number"] == "CT000042"
+        assert record["customerId"] == customer
+        assert record["surname"] == "Jensen"
+
+
+@pytest.mark.scenario("A054")
+def test_an_uncoupled_contact_is_skipped_where_only_coupled_records_take_part() -> None:
+    with Standard() as all_:
+        person = all_.person(all_.customer())
+
+        run = all_.pair.synchronize("CONTACT", records=[person], direction="to")
+
+        assert outcomes(run) == {"skipped": 1}
+        assert run.errors == ()
+        assert all_.pair.integration.records("contact") == {}
+
+
+@pytest.mark.scenario("A055")
+def test_a_coupled_contact_is_updated_though_its_company_is_not_coupled() -> None:
+    with Standard() as all_:
+        person = all_.person(all_.customer())
+        contact = all_.contact(all_.account())
+        all_.pair.couple(person, contact, "CONTACT")
+        all_.settle("CONTACT")
+        all_.pair.local.edit("contacts", person, surname="Olsen")
+
+        run = all_.pair.synchronize("CONTACT", records=[person], direction="to")
+
+        assert outcomes(run) == {"modified": 1}
+        assert all_.pair.integration.record("contact", contact)["lastname"] == "Olsen"
+
+
+@pytest.mark.scenario("A056")
+def test_a_person_of_an_account_that_is_no_customer_becomes_a_contact_without_company() -> None:
+    with Standard({"CUSTOMER": creating}) as all_:
+        account = all_.account(customertypecode=None)
+        contact = all_.contact(account)
+
+        run = all_.pair.synchronize("CONTACT", records=[contact], direction="from", create=True)
+
+        assert outcomes(run) == {"inserted": 1}
+        ((person, record),) = all_.pair.local.records("contacts").items()
+        assert all_.pair.counterpart(person, mapping="CONTACT") == contact
+        assert (record["companyNumber"], record["companyName"]) == ("", "")
+        assert (record["customerId"], record["vendorId"]) == (None, None)
+        assert all_.pair.counterpart(account, Side.INTEGRATION) is None
+        assert all_.pair.local.records("customers") == {}
+
+
+# Counties, and what else goes with an address.
+
+
+@pytest.mark.scenario("B124")
+@pytest.mark.parametrize("pass_", [FROM, TO], ids=["account to customer", "customer to account"])
+def test_the_county_of_a_customer_reaches_the_other_side(pass_: Pass) -> None:
+    with Standard() as all_:
+        customer, account = all_.company()
+        all_.settle("CUSTOMER")
+        if pass_ is FROM:
+            all_.pair.integration.edit("account", account, address1_stateorprovince="Texas")
+        else:
+            all_.pair.local.edit("customers", customer, state="Texas")
+
+        run = all_.pair.synchronize(records=[customer], direction="from" if pass_ is FROM else "to")
+
+        assert outcomes(run) == {"modified": 1}
+        assert all_.pair.local.record("customers", customer)["state"] == "Texas"
+        assert all_.pair.integration.record("account", account)["address1_stateorprovince"] == "Texas"
+
+
+@pytest.mark.scenario("B124")
+def test_the_county_of_a_contact_reaches_the_local_side() -> None:
+    with Standard() as all_:
+        customer, account = all_.company()
+        person, contact = all_.person(customer), all_.contact(account)
+        all_.pair.couple(person, contact, "CONTACT")
+        all_.settle("CONTACT")
+        all_.pair.integration.edit("contact", contact, address1_stateorprovince="Texas")
+
+        run = all_.pair.synchronize("CONTACT", records=[contact], direction="from")
+
+        assert outcomes(run) == {"modified": 1}
+        assert all_.pair.local.record("contacts", person)["state"] == "Texas"
+
+
+@pytest.mark.scenario("B063")
+def test_an_owner_stays_where_the_salesperson_is_blank() -> None:
+    with Standard() as all_:
+        user = all_.salesperson("PS")
+        customer, account = all_.company()
+        person = all_.person(customer, salespersonCode="PS")
+        contact = all_.contact(account, ownerid=user, owneridtype="systemuser")
+        all_.pair.couple(person, contact, "CONTACT")
+        all_.settle("CONTACT")
+        (row,) = [row for row in all_.pair.workspace.show_mapping("CONTACT").fields if row.local == "salespersonCode"]
+        assert row.not_null
+        all_.pair.local.edit("contacts", person, salespersonCode="", state="Texas")
+
+        run = all_.pair.synchronize("CONTACT", records=[person], direction="to")
+
+        assert outcomes(run) == {"modified": 1}
+        record = all_.pair.integration.record("contact", contact)
+        assert record["address1_stateorprovince"] == "Texas"
+        assert record["ownerid"] == user
+
+
+# Customers and salespeople.
+
+
+@pytest.mark.scenario("A043")
+def test_an_account_becomes_a_customer_and_its_change_is_carried() -> None:
+    def from_accounts(mapping: TableMapping) -> TableMapping:
+        rows = [row for row in mapping.fields if row.enabled and row.direction.includes(FROM)]
+        rows = [row.model_copy(update={"direction": Direction.FROM_INTEGRATION}) for row in rows]
+        changes = {"direction": Direction.FROM_INTEGRATION, "integration_filter": "", "fields": tuple(rows)}
+        return creating(mapping).model_copy(update=changes)
+
+    with Standard({"CUSTOMER": from_accounts}) as all_:
+        account = all_.account(ownerid=all_.salesperson("PS"), owneridtype="systemuser")
+
+        run = all_.pair.synchronize()
+
+        assert outcomes(run) == {"inserted": 1}
+        assert run.errors == ()
+        customer = all_.pair.counterpart(account, Side.INTEGRATION)
+        assert customer in all_.pair.local.records("customers")
+
+        all_.pair.integration.edit("account", account, name="Adatum Corporation")
+        run = all_.pair.synchronize()
+
+        assert outcomes(run) == {"modified": 1}
+        assert run.counters.inserted == 0
+        assert all_.pair.counterpart(account, Side.INTEGRATION) == customer
+        assert all_.pair.local.record("customers", str(customer))["displayName"] == "Adatum Corporation"
+
+
+@pytest.mark.scenario("A133")
+def test_a_changed_salesperson_changes_the_owner_and_counts() -> None:
+    with Standard() as all_:
+        first, second = all_.salesperson("PS"), all_.salesperson("XX")
+        customer = all_.customer(salespersonCode="PS")
+        account = all_.account(ownerid=first, owneridtype="systemuser")
+        all_.pair.couple(customer, account)
+        all_.settle("CUSTOMER")
+        before = coupling_times(all_.pair)[customer][0]
+        all_.pair.local.edit("customers", customer, salespersonCode="XX")
+
+        run = all_.pair.synchronize(records=[customer])
+
+        assert outcomes(job(run, TO)) == {"modified": 1}
+        assert job(run, TO).unchanged == 0
+        assert all_.pair.integration.record("account", account)["ownerid"] == second
+        after = coupling_times(all_.pair)[customer][0]
+        assert before is not None
+        assert after is not None
+        assert after > before
+
+
+@pytest.mark.scenario("A161")
+def test_the_owner_is_written_only_where_it_is_another_one() -> None:
+    with Standard() as all_:
+        first, second = all_.salesperson("PS"), all_.salesperson("XX")
+        customer = all_.customer(salespersonCode="PS")
+        # Owned by the user already; the type of owner is not what it would be written as.
+        account = all_.account(
+            ownerid=first, owneridtype="team", bcbi_companyid=COMPANY, transactioncurrencyid=LOCAL_CURRENCY
+        )
+        all_.pair.couple(customer, account)
+
+        assert outcomes(all_.pair.synchronize(records=[customer], direction="to")) == {"unchanged": 1}
+
+        record = all_.pair.integration.record("account", account)
+        assert (record["ownerid"], record["owneridtype"]) == (first, "team")
+
+        all_.pair.local.edit("customers", customer, salespersonCode="XX")
+        all_.pair.synchronize(records=[customer], direction="to")
+
+        record = all_.pair.integration.record("account", account)
+        assert (record["ownerid"], record["owneridtype"]) == (second, "systemuser")
+
+
+@pytest.mark.scenario("B055")
+def test_new_salespeople_get_codes_of_their_own() -> None:
+    with Standard({"SALESPEOPLE": creating}) as all_:
+        for name in ("Anna", "Bo"):
+            all_.user(name)
+            assert outcomes(all_.pair.synchronize("SALESPEOPLE")) in ({"inserted": 1}, {"inserted": 1, "unchanged": 1})
+
+        codes = {
+            record["displayName"]: record["code"]
+            for record in all_.pair.local.records("salespeoplePurchasers").values()
+        }
+        assert set(codes) == {"Anna", "Bo"}
+        assert all(code.strip() for code in codes.values())
+        assert len(set(codes.values())) == 2
+
+
+# Currencies.
+
+
+def blank_for_the_local_currency(table: str, values: dict[str, Any], before: dict[str, Any] | None) -> dict[str, Any]:
+    """Do as Business Central does: the code of the local currency is taken, and kept as a blank."""
+    return values | {"currencyCode": ""} if values.get("currencyCode") == "DKK" else values
+
+
+@pytest.mark.scenario("B068")
+@pytest.mark.parametrize(
+    ("there", "code"), [("coupled", "X"), (None, ""), (LOCAL_CURRENCY, "")], ids=["coupled", "empty", "the local one"]
+)
+def test_the_currency_of_a_contact_becomes_the_local_code(there: str | None, code: str) -> None:
+    with Standard(logic=blank_for_the_local_currency) as all_:
+        _, currency = all_.currency("X")
+        customer, account = all_.company()
+        person = all_.person(customer, currencyCode="" if code else "X")
+        contact = all_.contact(account, transactioncurrencyid=LOCAL_CURRENCY if code else currency)
+        all_.pair.couple(person, contact, "CONTACT")
+        all_.settle("CONTACT")
+        all_.pair.integration.edit("contact", contact, transactioncurrencyid=currency if there == "coupled" else there)
+
+        run = all_.pair.synchronize("CONTACT")
+
+        assert outcomes(job(run, FROM)) == {"modified": 1}
+        assert all_.pair.local.record("contacts", person)["currencyCode"] == code
+
+
+@pytest.mark.scenario("B068")
+def test_the_local_code_of_a_contact_becomes_the_coupled_currency() -> None:
+    with Standard() as all_:
+        _, currency = all_.currency("X")
+        customer, account = all_.company()
+        person, contact = all_.person(customer), all_.contact(account, transactioncurrencyid=LOCAL_CURRENCY)
+        all_.pair.couple(person, contact, "CONTACT")
+        all_.settle("CONTACT")
+        all_.pair.local.edit("contacts", person, currencyCode="X")
+
+        run = all_.pair.synchronize("CONTACT")
+
+        assert outcomes(job(run, TO)) == {"modified": 1}
+        assert all_.pair.integration.record("contact", contact)["transactioncurrencyid"] == currency
+
+
+@pytest.mark.scenario("B127")
+def test_a_new_currency_goes_over_with_its_code_and_decimals() -> None:
+    with Standard() as all_:
+        local = all_.pair.local.add("currencies", {"code": "EUR", "displayName": "Euro"})
+        all_.rate("EUR", 100, 746)
+        mappings = all_.pair.workspace.list_table_mappings()
+
+        run = all_.pair.synchronize("CURRENCY", records=[local], create=True)
+
+        assert outcomes(run) == {"inserted": 1}
+        assert run.errors == ()
+        ((id, record),) = all_.pair.integration.records("transactioncurrency").items()
+        assert record["isocurrencycode"] == "EUR"
+        assert record["currencyprecision"] == 2
+        assert all_.pair.counterpart(local, mapping="CURRENCY") == id
+        assert all_.pair.workspace.list_table_mappings() == mappings
+        assert open_failures(all_.pair, "CURRENCY") == {}
+        assert all_.pair.workspace.list_errors() == []
+
+
+@pytest.mark.scenario("B128")
+def test_a_currency_without_a_rate_does_not_go_over() -> None:
+    with Standard() as all_:
+        local = all_.pair.local.add("currencies", {"code": "EUR", "displayName": "Euro"})
+
+        run = all_.pair.synchronize("CURRENCY", records=[local], create=True)
+
+        assert outcomes(run) == {"failed": 1}
+        (error,) = run.errors
+        assert error.message == "no exchange rate is defined for the currency EUR"
+        assert all_.pair.integration.records("transactioncurrency") == {}
+        assert all_.pair.counterpart(local, mapping="CURRENCY") is None
+        assert run.state == "finished"
+
+
+@pytest.mark.scenario("A152")
+@pytest.mark.parametrize(
+    ("base", "code", "rate"),
+    [("AAA", "BBB", "0.25"), ("BBB", "AAA", "4"), ("AAA", "AAA", "1"), ("DKK", "AAA", "12")],
+    ids=["A to B", "B to A", "to itself", "to the local currency"],
+)
+def test_rates_go_through_the_local_currency(base: str, code: str, rate: str) -> None:
+    with Standard(base_currency_code=base) as all_:
+        all_.rate("AAA", 12)
+        all_.rate("BBB", 3)
+        all_.pair.local.add("currencies", {"code": code})
+        assert outcomes(all_.pair.synchronize("CURRENCY", create=True)) == {"inserted": 1}
+        ((_, record),) = all_.pair.integration.records("transactioncurrency").items()
+        assert record["exchangerate"] == Decimal(rate)
+
+
+# Options.
+
+
+@pytest.mark.scenario("B069")
+@pytest.mark.parametrize(
+    ("name", "choice"),
+    [
+        ("SHIPPING AGENT", "account.address1_shippingmethodcode"),
+        ("SHIPMENT METHOD", "account.address1_freighttermscode"),
+        ("PAYMENT TERMS", "account.paymenttermscode"),
+    ],
+)
+def test_codes_are_mapped_to_choices_of_the_account(name: str, choice: str) -> None:
+    (mapping,) = [one for one in standard_mappings() if one.name == name]
+    assert mapping.direction is Direction.TO_INTEGRATION
+    assert mapping.integration_table == choice
+    assert mapping.is_option_mapping
+
+
+def test_new_records_carry_company_and_owner() -> None:
+    with Standard({"CUSTOMER": creating}) as all_:
+        all_.customer(currencyId=None)
+        assert outcomes(job(all_.pair.synchronize(), TO)) == {"inserted": 1}
+        ((_, record),) = all_.pair.integration.records("account").items()
+        assert record["bcbi_companyid"] == COMPANY
+        assert (record["ownerid"], record["owneridtype"]) == (TEAM, "team")
+        assert record["customertypecode"] == 3
