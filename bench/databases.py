@@ -104,10 +104,13 @@ def _lines(kind: str, count: int, job: str, took: Measurement, beside: Measureme
     if job == "B":
         extra = (took.seconds - beside.seconds) * 1_000
         figure = Figure(extra, "{:+.0f} ms", EXTRA_MILLISECONDS, least=False)
+        note = ""
     else:
         must, aim = RATIOS[job]
         figure = Figure(beside.seconds / took.seconds, "{:.2f} ×", must, aim)
-    yield Line(work, count, figure, took, beside, repetitions)
+        # What else runs on the machine shows less in this.
+        note = f"by CPU {beside.cpu_seconds / took.cpu_seconds:.2f} ×"
+    yield Line(work, count, figure, took, beside, repetitions, note)
     if job == "A":
         yield Line(
             f"{kind}: memory of the initial load",
