@@ -6,7 +6,7 @@ import os
 import platform
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 from typing import Annotated
 
@@ -45,15 +45,13 @@ def main(
     began = time.monotonic()
     print(_surroundings(), end="\n\n", flush=True)
     parts = part or PARTS
-    lines: list[Line] = []
-    for name, measure in (
-        ("databases", lambda: _databases(on or KINDS, rows or SIZES, job, repeat)),
-        ("sandboxes", lambda: over_http.measure(customers, repeat)),
-        ("canned", lambda: canned.measure(records, repeat)),
-        ("start", lambda: command_start.measure(2 * repeat + 1)),
-    ):
-        if name in parts:
-            lines += measure()
+    measures: dict[str, Callable[[], Iterator[Line]]] = {
+        "databases": lambda: _databases(on or KINDS, rows or SIZES, job, repeat),
+        "sandboxes": lambda: over_http.measure(customers, repeat),
+        "canned": lambda: canned.measure(records, repeat),
+        "start": lambda: command_start.measure(2 * repeat + 1),
+    }
+    lines = [line for name, measure in measures.items() if name in parts for line in measure()]
     print(table(lines))
     if "databases" in parts:
         print(f"\n{AT_A_MILLION}")

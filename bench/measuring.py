@@ -27,8 +27,8 @@ class Measurement:
 def run_apart(job: Callable[..., int], *arguments: Any, prepare: Callable[..., Any] | None = None) -> Measurement:
     """Run a job (which returns how many rows it worked on) in a new process and return what it took there.
 
-    `prepare` makes of the arguments what the job is given; neither it nor the start of the process counts. Time of a database server is in
-    `seconds`, not in `cpu_seconds`.
+    `prepare` makes of the arguments what the job is given; neither it nor the start of the process counts. Time of a
+    database server is in `seconds`, not in `cpu_seconds`.
     """
     context = multiprocessing.get_context("spawn")
     receiving, sending = context.Pipe(duplex=False)

