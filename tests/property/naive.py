@@ -135,7 +135,8 @@ class Model:
         looked = not believed or assumed is theirs
         if send:
             assert theirs is not None
-            if refused(mine, send):
+            sent_groups = {GROUPS[name] for name in send if name in GROUPS}
+            if refused(mine, send | {name for name in GROUPS if GROUPS[name] in sent_groups}):
                 self.fired["update refused"] += 1
                 return "refused"
             assumed = dict(theirs) | {name: mine[name] for name in send}

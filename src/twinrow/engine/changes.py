@@ -102,11 +102,13 @@ def changed_batches(context: PassContext, cursor: str | None) -> Iterator[Source
     """Yield what the source says has changed since the watermark, or goes on from a run's cursor.
 
     Everything is read again where the mapping's filter or fields are not those of the watermark, where a person asked for
-    it, and where the source no longer knows the position. Rows of the overlap that were seen before are dropped.
+    it, where records that were left alone so far may be made now, and where the source no longer knows the position. Rows
+    of the overlap that were seen before are dropped.
     """
     with context.database.reading() as connection:
         known = read_watermark(connection, context.mapping.id, context.pass_.source)
-    valid = known is not None and known.shape == context.feed_shape and not context.options.full
+    shapes = [context.feed_shape] if context.can_create else [context.feed_shape, context.coupled_only_shape]
+    valid = known is not None and known.shape in shapes and not context.options.full
     since = known.position if known is not None and valid else None
     try:
         yield from _pages(context, since, cursor)

@@ -188,3 +188,8 @@ class PassContext:
         """A text that changes when the filter or the fields change, so that everything must be looked at again."""
         parts = [self.mapping.mapping.filter(self.pass_.source), *sorted(self.plans.identities)]
         return "\n".join(parts)
+
+    @property
+    def coupled_only_shape(self) -> str:
+        """The shape of a watermark before which records were left alone because they were not coupled."""
+        return f"{self.feed_shape}\nonly coupled"

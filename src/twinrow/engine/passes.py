@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 
 import polars as pl
+from sqlalchemy import Connection
 
 from twinrow.batch.columns import ID, VERSION
 from twinrow.engine.changes import (
@@ -23,10 +25,10 @@ from twinrow.engine.context import PassContext
 from twinrow.engine.lookups import References
 from twinrow.engine.recover import Recovery
 from twinrow.engine.stages import Stages
-from twinrow.model.outcomes import Counters
+from twinrow.model.outcomes import Counters, Ignored
 from twinrow.store.leases import check_fence
-from twinrow.store.runs import finish_job
-from twinrow.store.watermarks import Watermark, prune_seen, set_watermark
+from twinrow.store.runs import finish_job, jobs_of_run
+from twinrow.store.watermarks import Watermark, prune_seen, read_watermark, set_watermark
 
 Progress = Callable[[PassContext, Counters], None]
 """Called after each batch that was settled, with the batch's counters."""
@@ -109,6 +111,19 @@ def _finish(context: PassContext, watermark: Watermark | None, recheck_from: dat
     with context.database.transaction() as connection:
         check_fence(connection, context.shared.lease)
         if watermark is not None:
+            if _left_some_alone(connection, context):
+                watermark = replace(watermark, shape=context.coupled_only_shape)
             set_watermark(connection, context.mapping.id, side, watermark)
             prune_seen(connection, context.mapping.id, side, recheck_from)
         finish_job(connection, context.job.id, None, now)
+
+
+def _left_some_alone(connection: Connection, context: PassContext) -> bool:
+    """Whether there are uncoupled records behind the watermark that a run which may create must look at."""
+    if context.can_create:
+        return False
+    jobs = jobs_of_run(connection, context.shared.run.id)
+    ignored = next(job.ignored_reasons for job in jobs if job.id == context.job.id)
+    before = read_watermark(connection, context.mapping.id, context.pass_.source)
+    since_before = before is not None and before.shape == context.coupled_only_shape and not context.options.full
+    return since_before or ignored.get(Ignored.NOT_COUPLED, 0) > 0

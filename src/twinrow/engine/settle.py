@@ -36,7 +36,7 @@ from twinrow.store.errors import ERROR_SCHEMA, add_errors
 from twinrow.store.intents import keep_in_intent
 from twinrow.store.journal import NEW, OLD, add_entry
 from twinrow.store.leases import check_fence
-from twinrow.store.pending import PENDING_SCHEMA, clear_pending, save_pending, save_unresolved
+from twinrow.store.pending import PENDING_SCHEMA, clear_conflicts, clear_pending, save_pending, save_unresolved
 from twinrow.store.runs import advance_job
 from twinrow.store.watermarks import remember_seen
 
@@ -411,8 +411,10 @@ def _store_conflicts(connection: Connection, context: PassContext, frame: pl.Dat
             ).select(list(CONFLICT_SCHEMA))
         )
     found = pl.concat(parts) if parts else pl.DataFrame(schema=CONFLICT_SCHEMA)
-    numbers = looked_at.filter(pl.col(c.COUPLING).is_not_null()).get_column(c.COUPLING).to_list()
+    numbers = looked_at.get_column(c.COUPLING).to_list()
     replace_conflicts(connection, context.mapping, numbers, found, context.job.id, now)
+    agreed = looked_at.filter(pl.col(c.DECISION) != int(Decision.CONFLICT)).get_column(c.COUPLING).to_list()
+    clear_conflicts(connection, context.mapping, context.pass_.opposite, agreed)
 
 
 def _store_unresolved(connection: Connection, context: PassContext, frame: pl.DataFrame, newest: int) -> None:

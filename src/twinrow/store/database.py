@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
-from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError
 
 from twinrow.model.errors import ConfigurationError, StoreMismatch
 
@@ -65,7 +65,7 @@ def open_database(url: str) -> Database:
     database = _database(url)
     try:
         revision = _revision(database)
-    except OperationalError as error:
+    except DatabaseError as error:
         raise ConfigurationError(
             f"The store {_shown(url)} cannot be opened",
             cause=str(error.orig),

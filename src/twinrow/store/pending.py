@@ -137,6 +137,14 @@ def clear_pending(connection: Connection, mapping: StoredMapping, pass_: Pass, i
     delete_in(connection, pending, "source_key", keys, **{"mapping_id": mapping.id, "pass": pass_.value})
 
 
+def clear_conflicts(connection: Connection, mapping: StoredMapping, pass_: Pass, numbers: Sequence[int]) -> None:
+    """Remove the pending rows of couplings whose conflict has been settled by the other pass."""
+    conflict = {"mapping_id": mapping.id, "pass": pass_.value, "decision": int(Decision.CONFLICT)}
+    wanted = [pending.c[name] == value for name, value in conflict.items()]
+    if connection.execute(select(pending.c.id).where(*wanted).limit(1)).first() is not None:
+        delete_in(connection, pending, "coupling_id", numbers, **conflict)
+
+
 def list_pending(
     connection: Connection, mappings: Sequence[StoredMapping], *, skipped: bool | None = None, limit: int = 1_000
 ) -> list[PendingRecord]:
