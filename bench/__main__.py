@@ -8,7 +8,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, Literal, get_args
 
 import polars as pl
 import typer
@@ -16,9 +16,9 @@ import typer
 from bench import canned, command_start, databases, over_http
 from bench.report import Line, table
 
-KINDS = ("sqlite", "postgresql")
+Kind = Literal["sqlite", "postgresql"]
+Part = Literal["databases", "sandboxes", "canned", "start"]
 JOBS = "ABC"
-PARTS = ("databases", "sandboxes", "canned", "start")
 SIZES = (30_000,)
 AT_A_MILLION = "What must be reached between databases is meant for a million rows; smaller ones tell less."
 
@@ -33,20 +33,22 @@ def main(
     job: Annotated[
         str, typer.Option(help="A: initial load, B: nothing changed, C: 1 % changed. B and C need A.")
     ] = JOBS,
-    on: Annotated[list[str] | None, typer.Option(help="sqlite, postgresql; may be given several times.")] = None,
+    on: Annotated[list[Kind] | None, typer.Option(help="Which databases; may be given several times.")] = None,
     part: Annotated[
-        list[str] | None, typer.Option(help=f"{', '.join(PARTS)}; may be given several times. All, if none is given.")
+        list[Part] | None, typer.Option(help="What to measure; may be given several times. All, if none is given.")
     ] = None,
     customers: Annotated[int, typer.Option(min=1, help="How many customers between the sandboxes.")] = 3_000,
     records: Annotated[int, typer.Option(min=1, help="How many records for the canned answers.")] = 20_000,
     repeat: Annotated[int, typer.Option(min=1, help="How often short jobs are repeated; the median counts.")] = 3,
 ) -> None:
     """Measure speed as ratios to plain loops and bare requests in the same run, and print a table."""
+    if not job.startswith("A") or not set(job) <= set(JOBS):
+        raise typer.BadParameter(f"{job} is none of A, AB, AC, ABC", param_hint="--job")
     began = time.monotonic()
     print(_surroundings(), end="\n\n", flush=True)
-    parts = part or PARTS
+    parts = part or get_args(Part)
     measures: dict[str, Callable[[], Iterator[Line]]] = {
-        "databases": lambda: _databases(on or KINDS, rows or SIZES, job, repeat),
+        "databases": lambda: _databases(on or get_args(Kind), rows or SIZES, job, repeat),
         "sandboxes": lambda: over_http.measure(customers, repeat),
         "canned": lambda: canned.measure(records, repeat),
         "start": lambda: command_start.measure(2 * repeat + 1),
