@@ -8,7 +8,9 @@ from typing import Any
 import polars as pl
 import pytest
 
-from tests.scenarios.world import LOCAL, NAME, TO, add_synchronized, edit, job, mapping, outcomes
+from tests.scenarios.conftest import Register
+from tests.scenarios.world import LOCAL, NAME, TO, Probe, add_synchronized, edit, job, mapping, outcomes
+from twinrow.batch.hooks import HookContext
 from twinrow.model.outcomes import Counters, Decision
 from twinrow.store.errors import ERROR_SCHEMA, add_errors
 from twinrow.store.runs import advance_job, finish_job, finish_run, start_job, start_run
@@ -72,3 +74,52 @@ def test_an_error_is_recorded_whichever_records_are_unknown(destination_known: b
         (error,) = shown.errors
         assert error.job_id == opened.id
         assert (error.source_id, error.destination_id) == (None, there)
+
+
+class Broken(Probe):
+    """An extension that raises where it looks for the counterpart of a record, or where a value is looked at."""
+
+    name = "probe"
+
+    def __init__(self, searching: bool) -> None:
+        super().__init__()
+        self._searching = searching
+
+    def natural(self, context: HookContext) -> tuple[str, str] | None:
+        if self._searching:
+            raise RuntimeError("the search broke")
+        return None
+
+    def _see(self, values: pl.Series) -> pl.Series:
+        if not self._searching and "Broken" in values.to_list():
+            raise RuntimeError("the rule broke")
+        return super()._see(values)
+
+
+@pytest.mark.scenario("A020")
+def test_a_search_for_counterparts_that_breaks_fails_its_record_not_the_run(register: Register) -> None:
+    register(Broken(searching=True))
+    with MemoryPair(mapping(rules=("probe",))) as pair:
+        customer = pair.local.add("customers", {"displayName": "Adatum"})
+
+        run = pair.synchronize()
+
+        assert run.state == "finished"
+        done = job(run, TO)
+        assert outcomes(done) == {"failed": 1}
+        assert done.inserted == done.modified == done.unchanged == done.skipped == 0
+        (error,) = run.errors
+        assert error.source_id == customer
+        assert "the search broke" in " ".join(filter(None, (error.message, error.cause)))
+
+
+def test_a_rule_that_breaks_over_one_record_costs_that_one_only(register: Register) -> None:
+    register(Broken(searching=False))
+    with MemoryPair(mapping(rules=("probe",))) as pair:
+        for name in ("First", "Broken", "Last"):
+            pair.local.add("customers", {"displayName": name})
+
+        run = pair.synchronize()
+
+        assert outcomes(job(run, TO)) == {"inserted": 2, "failed": 1}
+        assert {record["name"] for record in pair.integration.records("account").values()} == {"First", "Last"}
