@@ -7,8 +7,9 @@ import platform
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
+from enum import StrEnum
 from importlib.metadata import version
-from typing import Annotated, Literal, get_args
+from typing import Annotated
 
 import polars as pl
 import typer
@@ -16,8 +17,19 @@ import typer
 from bench import canned, command_start, databases, over_http
 from bench.report import Line, table
 
-Kind = Literal["sqlite", "postgresql"]
-Part = Literal["databases", "sandboxes", "canned", "start"]
+
+class Kind(StrEnum):
+    SQLITE = "sqlite"
+    POSTGRESQL = "postgresql"
+
+
+class Part(StrEnum):
+    DATABASES = "databases"
+    SANDBOXES = "sandboxes"
+    CANNED = "canned"
+    START = "start"
+
+
 JOBS = "ABC"
 SIZES = (30_000,)
 AT_A_MILLION = "What must be reached between databases is meant for a million rows; smaller ones tell less."
@@ -46,16 +58,16 @@ def main(
         raise typer.BadParameter(f"{job} is none of A, AB, AC, ABC", param_hint="--job")
     began = time.monotonic()
     print(_surroundings(), end="\n\n", flush=True)
-    parts = part or get_args(Part)
-    measures: dict[str, Callable[[], Iterator[Line]]] = {
-        "databases": lambda: _databases(on or get_args(Kind), rows or SIZES, job, repeat),
-        "sandboxes": lambda: over_http.measure(customers, repeat),
-        "canned": lambda: canned.measure(records, repeat),
-        "start": lambda: command_start.measure(2 * repeat + 1),
+    parts = part or list(Part)
+    measures: dict[Part, Callable[[], Iterator[Line]]] = {
+        Part.DATABASES: lambda: _databases(on or list(Kind), rows or SIZES, job, repeat),
+        Part.SANDBOXES: lambda: over_http.measure(customers, repeat),
+        Part.CANNED: lambda: canned.measure(records, repeat),
+        Part.START: lambda: command_start.measure(2 * repeat + 1),
     }
     lines = [line for name, measure in measures.items() if name in parts for line in measure()]
     print(table(lines))
-    if "databases" in parts:
+    if Part.DATABASES in parts:
         print(f"\n{AT_A_MILLION}")
     print(f"\n{time.monotonic() - began:.0f} s in all; load of the machine after: {_load()}")
 
