@@ -44,7 +44,7 @@ soak: .venv/.installed
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m soak --timeout 7200 $(ARGS)
 
 docs: .venv/.installed
-	$(BIN)/mkdocs build --strict --quiet --site-dir build/docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir build/docs
 
 lock:
 	$(PYTHON) -m venv .venv
