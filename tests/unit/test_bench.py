@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 from bench import databases, plain_loop
+from bench.__main__ import application
 from bench.measuring import Measurement, median, run_apart
 from bench.over_http import Sent, send_all
 from bench.report import Figure, Line, table
 from bench.synchronizing import WrongResultError
 from bench.workload import CUSTOMER_COLUMNS, STATUS_CODES, SqlitePlace, make_customers
+from typer.testing import CliRunner
 
 
 def test_the_workload_is_the_same_every_time() -> None:
@@ -167,3 +169,17 @@ def test_the_bare_client_waits_for_what_had_been_answered_and_for_nothing_else()
     client = Watching([Sent(began, ended, "GET", "https://x", [], b"") for began, ended in times])
     assert send_all(client) == 4  # type: ignore[arg-type]
     assert client.found == {0: set(), 1: {0}, 2: {0}, 3: {0, 1, 2}}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--job", "BC"], "none of A, AB, AC, ABC"),
+        (["--part", "moon"], "databases"),
+        (["--on", "oracle"], "postgresql"),
+    ],
+)
+def test_wrong_options(arguments: list[str], said: str) -> None:
+    result = CliRunner().invoke(application, arguments)
+    assert result.exit_code == 2
+    assert said in result.output
