@@ -86,19 +86,20 @@ def _tables(mappings: Iterable[TableMapping], side: Side) -> list[Table]:
 
 
 class Standard:
-    """Both systems and the standard mappings, as they are for records that persons own; `change` alters mappings by name."""
+    """Both systems and the standard mappings, as they are for an ownership model; `change` alters mappings by name."""
 
     def __init__(
         self,
         change: dict[str, Callable[[TableMapping], TableMapping]] | None = None,
         logic: Logic | None = None,
+        ownership: str = "person",
         **settings: Any,
     ) -> None:
-        fitting = [one.in_circumstances("person", None) for one in standard_mappings()]
+        fitting = [one.in_circumstances(ownership, None) for one in standard_mappings()]
         mappings = [one for one in fitting if one is not None]
         mappings = [(change or {}).get(one.name, lambda same: same)(one) for one in mappings]
         known: dict[str, Any] = {
-            "ownership_model": "person",
+            "ownership_model": ownership,
             "company_id": COMPANY,
             "owner_team_id": TEAM,
             "local_currency_code": "DKK",

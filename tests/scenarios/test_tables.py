@@ -275,6 +275,139 @@ def test_new_salespeople_get_codes_of_their_own() -> None:
         assert len(set(codes.values())) == 2
 
 
+# Owners: left to the field mapping of owner and salesperson, where there is one.
+
+
+def both_ways(mapping: TableMapping) -> TableMapping:
+    """Let the owner of an account also decide the salesperson of its customer."""
+    rows = tuple(
+        row.model_copy(update={"direction": Direction.BIDIRECTIONAL}) if row.local == "salespersonCode" else row
+        for row in mapping.fields
+    )
+    return mapping.model_copy(update={"fields": rows})
+
+
+def without_owner(mapping: TableMapping) -> TableMapping:
+    return mapping.model_copy(update={"fields": tuple(row for row in mapping.fields if row.local != "salespersonCode")})
+
+
+@pytest.mark.scenario("B053")
+@pytest.mark.parametrize("coupled", [True, False], ids=["owner coupled, no salesperson", "owner not coupled"])
+def test_the_owner_of_a_contact_does_not_touch_its_salesperson(coupled: bool) -> None:
+    with Standard() as all_:
+        user = all_.salesperson("PS")
+        owner = user if coupled else all_.user("Stranger")
+        customer, account = all_.company()
+        person = all_.person(customer, salespersonCode="" if coupled else "PS", currencyCode="DKK")
+        contact = all_.contact(account, ownerid=owner, owneridtype="systemuser", transactioncurrencyid=LOCAL_CURRENCY)
+        all_.pair.couple(person, contact, "CONTACT")
+
+        run = all_.pair.synchronize("CONTACT", records=[contact], direction="from")
+
+        assert outcomes(run) == {"unchanged": 1}
+        assert all_.pair.local.record("contacts", person)["salespersonCode"] == ("" if coupled else "PS")
+
+
+@pytest.mark.scenario("B053")
+def test_without_the_field_mapping_a_changed_salesperson_does_not_touch_the_owner() -> None:
+    with Standard({"CUSTOMER": without_owner}) as all_:
+        first, _ = all_.salesperson("PS"), all_.salesperson("XX")
+        customer = all_.customer(salespersonCode="PS")
+        stamped = {"bcbi_companyid": COMPANY, "transactioncurrencyid": LOCAL_CURRENCY}
+        account = all_.account(ownerid=first, owneridtype="systemuser", **stamped)
+        all_.pair.couple(customer, account)
+        all_.settle("CUSTOMER")
+        all_.pair.local.edit("customers", customer, salespersonCode="XX")
+
+        run = all_.pair.synchronize(records=[customer], direction="to")
+
+        assert outcomes(run) == {"unchanged": 1}
+        assert all_.pair.integration.record("account", account)["ownerid"] == first
+
+
+@pytest.mark.scenario("B056")
+def test_a_team_as_owner_is_an_error_where_salespeople_are_mapped_to_users() -> None:
+    with Standard({"CUSTOMER": both_ways}) as all_:
+        user = all_.salesperson("PS")
+        customer = all_.customer(salespersonCode="PS")
+        account = all_.account(ownerid=user, owneridtype="systemuser")
+        all_.pair.couple(customer, account)
+        all_.settle("CUSTOMER")
+        all_.pair.integration.edit("account", account, ownerid=TEAM, owneridtype="team")
+
+        run = all_.pair.synchronize(records=[account], direction="from")
+
+        assert outcomes(run) == {"failed": 1}
+        (error,) = run.errors
+        assert "Salesperson Code" in error.message
+        assert all_.pair.local.record("customers", customer)["salespersonCode"] == "PS"
+
+
+@pytest.mark.scenario("B056")
+def test_a_team_as_owner_changes_nothing_where_salespeople_are_not_mapped() -> None:
+    with Standard(ownership="team") as all_:
+        assert "SALESPEOPLE" not in {one.name for one in all_.pair.workspace.list_table_mappings()}
+        customer = all_.customer(salespersonCode="PS")
+        account = all_.account(transactioncurrencyid=LOCAL_CURRENCY)
+        all_.pair.couple(customer, account)
+
+        run = all_.pair.synchronize(records=[account], direction="from")
+
+        assert outcomes(run) == {"unchanged": 1}
+        assert run.errors == ()
+
+
+def test_a_coupled_salesperson_gives_the_owner_and_its_type() -> None:
+    with Standard() as all_:
+        user = all_.salesperson("PS")
+        customer = all_.customer(salespersonCode="PS")
+        account = all_.account()
+        all_.pair.couple(customer, account)
+
+        assert outcomes(all_.pair.synchronize(records=[customer], direction="to")) == {"modified": 1}
+
+        record = all_.pair.integration.record("account", account)
+        assert (record["ownerid"], record["owneridtype"]) == (user, "systemuser")
+
+
+def test_where_salespeople_are_not_mapped_an_uncoupled_one_changes_nothing() -> None:
+    with Standard(ownership="team") as all_:
+        customer, account = all_.company(bcbi_companyid=COMPANY, transactioncurrencyid=LOCAL_CURRENCY)
+        all_.pair.local.edit("customers", customer, salespersonCode="XX")
+
+        run = all_.pair.synchronize(records=[customer], direction="to")
+
+        assert outcomes(run) == {"unchanged": 1}
+        assert run.errors == ()
+        assert all_.pair.integration.record("account", account)["ownerid"] == TEAM
+
+
+# What the local system does by itself.
+
+
+@pytest.mark.scenario("A021")
+def test_what_follows_a_changed_customer_also_follows_a_synchronized_one() -> None:
+    def company_contact(table: str, values: dict[str, Any], before: dict[str, Any] | None) -> dict[str, Any]:
+        if table == "customers" and contacts:
+            all_.pair.local.edit("contacts", contacts[0], by="system", companyName=values["displayName"])
+        return values
+
+    contacts: list[str] = []
+    with Standard(logic=company_contact) as all_:
+        customer, account = all_.company()
+        contacts.append(all_.person(None, type="Company", companyName="Adatum", companyNumber=""))
+        all_.settle("CUSTOMER")
+        all_.pair.local.edit("customers", customer, displayName="Edited here")
+        assert all_.pair.local.record("contacts", contacts[0])["companyName"] == "Edited here"
+
+        run = all_.pair.synchronize(records=[customer], direction="from")
+
+        assert outcomes(run) == {"modified": 1}
+        name = all_.pair.local.record("customers", customer)["displayName"]
+        assert name == all_.pair.integration.record("account", account)["name"] == "Adatum"
+        assert all_.pair.local.record("contacts", contacts[0])["companyName"] == name
+
+
 # Currencies.
 
 
@@ -368,6 +501,24 @@ def test_rates_go_through_the_local_currency(base: str, code: str, rate: str) ->
         assert outcomes(all_.pair.synchronize("CURRENCY", create=True)) == {"inserted": 1}
         ((_, record),) = all_.pair.integration.records("transactioncurrency").items()
         assert record["exchangerate"] == Decimal(rate)
+
+
+@pytest.mark.scenario("A153")
+@pytest.mark.parametrize(
+    ("base", "code"), [("", ""), ("", "AAA"), ("AAA", "")], ids=["blank to blank", "blank to A", "A to blank"]
+)
+def test_there_is_no_rate_to_or_from_a_blank_currency(base: str, code: str) -> None:
+    with Standard(base_currency_code=base) as all_:
+        all_.rate("AAA", 12)
+        all_.pair.local.add("currencies", {"code": code})
+
+        run = all_.pair.synchronize("CURRENCY", create=True)
+
+        assert outcomes(run) == {"failed": 1}
+        (error,) = run.errors
+        assert error.message.startswith("no exchange rate is defined for the ")
+        assert error.message.endswith("currency ")
+        assert all_.pair.integration.records("transactioncurrency") == {}
 
 
 # Options.
