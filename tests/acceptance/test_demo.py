@@ -27,7 +27,7 @@ def test_the_demo_comes_out_right(terminal: Terminal, ownership: str, salespeopl
     assert coupled["CUSTOMER"] == 64
     assert ("SALESPEOPLE" in coupled) is salespeople
     told = terminal.run("demo", "--directory", "demo", code=2)
-    assert "demo holds a demo already." in told.err
+    assert "The folder demo is not empty." in told.err
 
 
 def problems(pair: SandboxPair, store: Path) -> list[str]:

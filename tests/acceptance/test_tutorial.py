@@ -13,6 +13,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 from tests.acceptance.terminal import Terminal
 from tests.acceptance.test_sandbox import sandbox, two_free_ports
 
@@ -75,6 +77,7 @@ class Reader:
         return done.stdout
 
 
+@pytest.mark.timeout(900)
 def test_every_command_tells_what_the_page_shows(terminal: Terminal) -> None:
     port = two_free_ports()
     reader, told, compared = Reader(terminal.folder), "", 0

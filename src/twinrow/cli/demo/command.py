@@ -110,9 +110,9 @@ def _folder(directory: Path | None) -> Path:
 
     if directory is None:
         return Path(tempfile.mkdtemp(prefix="twinrow-demo-"))
-    if (directory / STORE).exists():
+    if directory.exists() and any(directory.iterdir()):
         raise ConfigurationError(
-            f"{directory} holds a demo already", remedy="Name another folder, or none: then a temporary one is made."
+            f"The folder {directory} is not empty", remedy="Name another one, or none: then a temporary one is made."
         )
     return directory
 
