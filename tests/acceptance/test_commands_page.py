@@ -78,6 +78,7 @@ may come. Times are in ISO form and UTC, spans are seconds, decimals are texts, 
 
 KEYS = {
     "a run": RUN,
+    "one of its `unavailable_fields`": {"side", "field", "reason"},
     "a job": JOB,
     "an error": ERROR,
     "a conflict": CONFLICT,

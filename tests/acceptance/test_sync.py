@@ -150,3 +150,20 @@ def test_a_system_that_is_down_stops_the_mapping_and_nothing_is_lost(
     terminal.run("sync", "CUSTOMER")
     (account,) = [row for row in rows(synchronized, "account") if row["name"] == ACCOUNT_NAME]
     assert account["telephone1"] == "+45 1"
+
+
+def test_fields_that_are_not_served_are_named_once(pair: SandboxPair, terminal: Terminal) -> None:
+    add_systems(terminal, pair)
+    settings = {**pair.options("business-central"), "routes": '["v2.0"]', "chosen_ids": "true"}
+    terminal.run(
+        "system", "add", "erp", "business-central", *(f"--set={key}={value}" for key, value in settings.items())
+    )
+    terminal.run("connection", "setup")
+    told = terminal.run("sync", "VENDOR")
+    assert (
+        "Mapped, but not served by the systems (twinrow mapping check says why):\n  VENDOR: contact, faxNo, "
+        in told.out
+    )
+    (run,) = terminal.read("sync", "VENDOR")["runs"]
+    assert [one["field"] for one in run["unavailable_fields"]][:2] == ["contact", "faxNo"]
+    assert {one["side"] for one in run["unavailable_fields"]} == {"local"}

@@ -9,7 +9,7 @@ from datetime import datetime
 from twinrow.actions.context import ActionContext
 from twinrow.actions.results import Job, Run, job_of
 from twinrow.actions.synchronization import run_result
-from twinrow.engine.fields import plan_fields
+from twinrow.engine.fields import Unavailable, plan_fields
 from twinrow.model.errors import UnknownName
 from twinrow.model.mapping import TableMapping
 from twinrow.model.sides import Side
@@ -121,12 +121,12 @@ def status(context: ActionContext) -> list[MappingStatus]:
     return found
 
 
-def unavailable_fields(context: ActionContext, mapping: TableMapping) -> list[str]:
-    """Return a sentence for each mapped field that a system could serve and does not."""
+def unavailable_fields(context: ActionContext, mapping: TableMapping) -> tuple[Unavailable, ...]:
+    """Return the mapped fields that a system could serve and does not, with the reason."""
     pair = context.pair()
     tables = {side: context.connector(pair.system(side)).describe(mapping.table(side)) for side in Side}
     with context.database.reading() as connection:
         transformations = read_rules(connection)
     rules = [RULES[name] for name in mapping.rules if name in RULES]
     plans = plan_fields(mapping, tables, transformations, rules, pair.settings)
-    return [f"{mapping.name}: {one.side.value} field {one.field}: {one.reason}" for one in plans.unavailable]
+    return plans.unavailable

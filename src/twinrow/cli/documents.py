@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from twinrow.cli.conflict_values import ReadableConflict
     from twinrow.cli.naming import Names
     from twinrow.connectors.base import Capabilities, Check
+    from twinrow.engine.fields import Unavailable
     from twinrow.model.errors import MappingProblem
     from twinrow.model.tables import Table
     from twinrow.store.errors import ErrorRow
@@ -126,7 +127,9 @@ def job_document(job: Job) -> Document:
     }
 
 
-def run_document(run: Run, names: Names, conflicts: Iterable[ReadableConflict], unavailable: Iterable[str]) -> Document:
+def run_document(
+    run: Run, names: Names, conflicts: Iterable[ReadableConflict], unavailable: Iterable[Unavailable]
+) -> Document:
     """Return a run with its jobs, errors, and the open conflicts and pending records of its mapping."""
     return {
         "id": run.id,
@@ -137,7 +140,9 @@ def run_document(run: Run, names: Names, conflicts: Iterable[ReadableConflict], 
         "errors": [error_document(error, names) for error in run.errors],
         "conflicts": [conflict_document(conflict) for conflict in conflicts],
         "pending": [pending_document(record, names) for record in run.pending],
-        "unavailable_fields": list(unavailable),
+        "unavailable_fields": [
+            {"side": one.side.value, "field": one.field, "reason": one.reason} for one in unavailable
+        ],
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -16,6 +16,7 @@ from twinrow.cli.session import workspace
 if TYPE_CHECKING:
     from twinrow.actions.results import Job, Round, Run
     from twinrow.cli.naming import Names
+    from twinrow.engine.fields import Unavailable
     from twinrow.store.pending import PendingRecord
     from twinrow.workspace import Workspace
 
@@ -72,12 +73,12 @@ def sync(
             tell("Stopped. What was settled stays.")
             tell("Next:  twinrow sync goes on where this run stands.")
             raise typer.Exit(STOPPED) from None
-        unavailable = {run.mapping: _unavailable(opened, run.mapping) for run in runs}
+        unavailable = {name: _unavailable(opened, name) for name in dict.fromkeys(run.mapping for run in runs)}
         if as_json:
             _print_document(opened, names, runs, number_, unavailable)
         else:
             show_runs(runs, names)
-            _tell_open_work(runs, [line for lines in unavailable.values() for line in lines])
+            _tell_open_work(runs, unavailable)
     if code := exit_code(runs):
         raise typer.Exit(code)
 
@@ -112,7 +113,7 @@ def open_records(run: Run) -> list[PendingRecord]:
     return [record for record in run.pending if record.decision is not Decision.CONFLICT]
 
 
-def _unavailable(opened: Workspace, mapping: str) -> list[str]:
+def _unavailable(opened: Workspace, mapping: str) -> tuple[Unavailable, ...]:
     """Return what is mapped and not served; where a system does not answer, the run has told that already."""
     from twinrow.actions.work import unavailable_fields
     from twinrow.model.errors import TwinrowError
@@ -120,7 +121,7 @@ def _unavailable(opened: Workspace, mapping: str) -> list[str]:
     try:
         return unavailable_fields(opened.context, opened.show_mapping(mapping))
     except TwinrowError:
-        return []
+        return ()
 
 
 def _print_document(
@@ -128,7 +129,7 @@ def _print_document(
     names: Names,
     runs: Sequence[Run],
     round_: int | None,
-    unavailable: dict[str, list[str]],
+    unavailable: Mapping[str, Sequence[Unavailable]],
 ) -> None:
     from twinrow.cli.conflict_values import readable_conflicts
     from twinrow.cli.documents import print_document, run_document
@@ -194,7 +195,7 @@ def _others(job: Job) -> str:
     return ", ".join(parts)
 
 
-def _tell_open_work(runs: Sequence[Run], unavailable: Sequence[str]) -> None:
+def _tell_open_work(runs: Sequence[Run], unavailable: Mapping[str, Sequence[Unavailable]]) -> None:
     from twinrow.model.outcomes import Decision, Ignored
 
     last = {run.mapping: run for run in runs}
@@ -203,9 +204,13 @@ def _tell_open_work(runs: Sequence[Run], unavailable: Sequence[str]) -> None:
         for run in last.values()
         if run.state != "finished"
     ]
-    if unavailable:
-        lines.append("Mapped, but not served by the systems (twinrow mapping check says more):")
-        lines += [f"  {line}" for line in unavailable]
+    if any(unavailable.values()):
+        lines.append("Mapped, but not served by the systems (twinrow mapping check says why):")
+        lines += [
+            f"  {mapping}: {', '.join(one.field for one in fields)}"
+            for mapping, fields in unavailable.items()
+            if fields
+        ]
     still_open = [record for run in last.values() for record in open_records(run)]
     conflicts = sum(len(run.conflicts) for run in last.values())
     skipped = sum(record.skipped for record in still_open)
