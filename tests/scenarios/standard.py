@@ -17,6 +17,8 @@ from twinrow.testing.pair import MemoryPair
 COMPANY = "c0000000-0000-4000-8000-00000000000c"
 TEAM = "7ea30000-0000-4000-8000-00000000007e"
 LOCAL_CURRENCY = "10ca1000-0000-4000-8000-0000000000c1"
+TAKEN = ("CURRENCY", "SALESPEOPLE", "CUSTOMER", "CONTACT")
+"""The mappings that are set up; to the others no record here refers."""
 OPTIONS = ("PAYMENT TERMS", "SHIPMENT METHOD", "SHIPPING AGENT")
 
 KEYS = {
@@ -96,7 +98,7 @@ class Standard:
         **settings: Any,
     ) -> None:
         fitting = [one.in_circumstances(ownership, None) for one in standard_mappings()]
-        mappings = [one for one in fitting if one is not None]
+        mappings = [one for one in fitting if one is not None and one.name in TAKEN]
         mappings = [(change or {}).get(one.name, lambda same: same)(one) for one in mappings]
         known: dict[str, Any] = {
             "ownership_model": ownership,

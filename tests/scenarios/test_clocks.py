@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -78,13 +77,6 @@ class TwoPairs:
         return {(name, side): watermark(self.pair, side, name) for name in ("CUSTOMER", "CONTACT") for side in Side}
 
 
-@pytest.fixture
-def two_pairs(feed: dict[str, Any], ahead: int) -> Iterator[TwoPairs]:
-    made = TwoPairs(feed, ahead)
-    yield made
-    made.pair.workspace.close()
-
-
 @pytest.mark.scenario("A134")
 @ANY_CLOCKS
 def test_where_nothing_happened_nothing_is_counted_and_no_time_moves(ahead: int) -> None:
@@ -106,7 +98,8 @@ def test_where_nothing_happened_nothing_is_counted_and_no_time_moves(ahead: int)
 
 @pytest.mark.scenario("A135")
 @ANY_CLOCKS
-def test_a_conflict_leaves_both_sides_to_be_looked_at_again(two_pairs: TwoPairs) -> None:
+def test_a_conflict_leaves_both_sides_to_be_looked_at_again(ahead: int) -> None:
+    two_pairs = TwoPairs({} if ahead else BY_TIME, ahead)
     pair, times, watermarks = two_pairs.pair, two_pairs.times(), two_pairs.watermarks()
     pair.local.edit("customers", two_pairs.customer, displayName="X")
     pair.integration.edit("account", two_pairs.account, name="Y")
@@ -129,6 +122,7 @@ def test_a_conflict_leaves_both_sides_to_be_looked_at_again(two_pairs: TwoPairs)
         assert now is not None
         assert before is not None
         assert now >= before if "T" in now else int(now) >= int(before)
+    pair.workspace.close()
 
 
 @pytest.mark.scenario("A139")
@@ -172,8 +166,8 @@ def test_sides_that_change_in_turn_get_each_others_change(feed: dict[str, Any], 
 
 
 @SKEWED
-def test_edits_of_different_fields_merge_whatever_the_clocks_say(feed: dict[str, Any], ahead: int) -> None:
-    with MemoryPair(mapping(), local=feed, integration=feed) as pair:
+def test_edits_of_different_fields_merge_whatever_the_clocks_say(ahead: int) -> None:
+    with MemoryPair(mapping(), local=BY_TIME, integration=BY_TIME) as pair:
         clocks_apart(pair, ahead)
         customer, account = add_synchronized(pair)
         edit(pair, LOCAL, customer, NAME, "Adatum Corporation")

@@ -28,20 +28,25 @@ from twinrow.model.mapping import DeletionConflict
 from twinrow.model.sides import Direction
 from twinrow.testing.pair import MemoryPair
 
-MAPPINGS = pytest.mark.parametrize(
-    "settings",
-    [
-        {"direction": direction, "only_coupled": only_coupled}
-        for direction in (Direction.BIDIRECTIONAL, Direction.FROM_INTEGRATION)
-        for only_coupled in (True, False)
+SETTINGS = [
+    {"direction": direction, "only_coupled": only_coupled}
+    for direction in (Direction.BIDIRECTIONAL, Direction.FROM_INTEGRATION)
+    for only_coupled in (True, False)
+]
+CASES = pytest.mark.parametrize(
+    ("settings", "named"),
+    [*((settings, False) for settings in SETTINGS), (SETTINGS[1], True), (SETTINGS[3], True)],
+    ids=[
+        "both ways, only coupled",
+        "both ways, all",
+        "from only, only coupled",
+        "from only, all",
+        "both ways, all, named by a person",
+        "from only, all, named by a person",
     ],
-    ids=["both ways, only coupled", "both ways, all", "from only, only coupled", "from only, all"],
 )
 LONG = "A" * 90 + "B" * 40
 """A name that the integration side takes, and of which the local side takes 100 characters."""
-
-
-NAMED = pytest.mark.parametrize("named", [False, True], ids=["changed", "named by a person"])
 
 
 def survivor(policy: DeletionConflict, settings: dict[str, Any], named: bool, name: str) -> tuple[MemoryPair, str, str]:
@@ -62,8 +67,7 @@ def synchronize(pair: MemoryPair, account: str, named: bool) -> Run:
 
 
 @pytest.mark.scenario("A006")
-@NAMED
-@MAPPINGS
+@CASES
 def test_without_a_policy_it_fails_and_is_then_set_aside(settings: dict[str, Any], named: bool) -> None:
     pair, customer, account = survivor(DeletionConflict.NONE, settings, named, "New")
     with pair:
@@ -87,8 +91,7 @@ def test_without_a_policy_it_fails_and_is_then_set_aside(settings: dict[str, Any
 
 
 @pytest.mark.scenario("A007")
-@NAMED
-@MAPPINGS
+@CASES
 def test_with_the_policy_of_removing_the_coupling_it_is_forgotten(settings: dict[str, Any], named: bool) -> None:
     pair, _, account = survivor(DeletionConflict.REMOVE_COUPLING, settings, named, "New")
     with pair:
@@ -103,8 +106,7 @@ def test_with_the_policy_of_removing_the_coupling_it_is_forgotten(settings: dict
 
 
 @pytest.mark.scenario("A008")
-@NAMED
-@MAPPINGS
+@CASES
 def test_with_the_policy_of_restoring_it_is_made_anew(settings: dict[str, Any], named: bool) -> None:
     pair, customer, account = survivor(DeletionConflict.RESTORE, settings, named, LONG)
     with pair:
