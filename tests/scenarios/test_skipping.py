@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
+from typer.testing import CliRunner
 
 from tests.scenarios.world import (
     FROM,
@@ -29,6 +31,7 @@ from tests.scenarios.world import (
     skipped,
     value,
 )
+from twinrow.cli import application
 from twinrow.connectors.memory import MemorySystem
 from twinrow.model.sides import Pass
 from twinrow.testing.pair import MemoryPair
@@ -173,28 +176,39 @@ def test_a_record_that_was_set_aside_is_left_out_and_told_no_more(pair: MemoryPa
 
 
 @pytest.mark.scenario("A064")
-@pytest.mark.parametrize(("count", "chosen"), [(2, 1), (3, 2), (3, 3)], ids=["one of two", "two of three", "all"])
+@pytest.mark.parametrize(
+    ("count", "chosen", "told"),
+    [
+        (2, 1, "1 record is tried again by the next run."),
+        (3, 2, "2 records are tried again by the next run."),
+        (3, 3, "3 records are tried again by the next run."),
+    ],
+    ids=["one of two", "two of three", "all"],
+)
 def test_retrying_takes_the_chosen_ones_off_the_list_and_does_nothing_else(
-    pair: MemoryPair, count: int, chosen: int
+    strict: Strict, tmp_path: Path, count: int, chosen: int, told: str
 ) -> None:
-    customers = [add_synchronized(pair, f"Customer {number}")[0] for number in range(count)]
-    for customer in customers:
-        edit(pair, LOCAL, customer, NAME, "bad")
-    for _ in range(2):
-        pair.synchronize()
-    assert skipped(pair) == set(customers)
-    numbers = {row.source_id: row.id for row in pair.workspace.list_pending("CUSTOMER")}
-    runs = len(pair.workspace.list_jobs("CUSTOMER"))
+    store = f"sqlite:///{tmp_path / 'twinrow.db'}"
+    with MemoryPair(mapping(), integration={"refuse": strict}, store=store) as pair:
+        customers = [add_pair(pair, f"Customer {number}")[0] for number in range(count)]
+        settle(pair)
+        for customer in customers:
+            edit(pair, LOCAL, customer, NAME, "bad")
+        for _ in range(2):
+            pair.synchronize()
+        assert skipped(pair) == set(customers)
+        numbers = {row.source_id: str(row.id) for row in pair.workspace.list_pending("CUSTOMER")}
+        runs = len(pair.workspace.list_jobs("CUSTOMER"))
+        wanted = [numbers[customer] for customer in customers[:chosen]] if chosen < count else []
 
-    if chosen == count:
-        told = pair.workspace.retry_skipped("CUSTOMER")
-    else:
-        told = pair.workspace.retry_skipped("CUSTOMER", [numbers[customer] for customer in customers[:chosen]])
+        answer = CliRunner().invoke(application, ["pending", "retry", "CUSTOMER", *wanted, "--store", store])
 
-    assert told == chosen
-    assert skipped(pair) == set(customers[chosen:])
-    assert {row.source_id for row in pair.workspace.list_pending("CUSTOMER") if row.skipped} == set(customers[chosen:])
-    assert len(pair.workspace.list_jobs("CUSTOMER")) == runs
+        assert answer.exit_code == 0
+        assert told in answer.output
+        left = set(customers[chosen:])
+        assert skipped(pair) == left
+        assert {row.source_id for row in pair.workspace.list_pending("CUSTOMER") if row.skipped} == left
+        assert len(pair.workspace.list_jobs("CUSTOMER")) == runs
 
 
 @pytest.mark.scenario("A065", "A173")
@@ -267,6 +281,30 @@ class Saving(Recorded):
         while self._saves:
             self._saves.pop()()
         return found
+
+
+# A person who names a record that was set aside wants it to be tried.
+
+
+@pytest.mark.parametrize("direction", [None, "to"], ids=["merged", "in a direction"])
+def test_a_named_record_is_tried_though_it_was_set_aside(
+    pair: MemoryPair, strict: Strict, direction: str | None
+) -> None:
+    first, account = add_synchronized(pair, "First")
+    second, other = add_synchronized(pair, "Second")
+    for customer in (first, second):
+        edit(pair, LOCAL, customer, NAME, "bad")
+    for _ in range(2):
+        pair.synchronize()
+    assert skipped(pair) == {first, second}
+    strict.lenient = True
+
+    run = pair.synchronize(records=[first], direction=direction)
+
+    assert outcomes(job(run, TO)) == {"modified": 1}
+    assert value(pair, INTEGRATION, account, NAME) == "bad"
+    assert skipped(pair) == {second}
+    assert value(pair, INTEGRATION, other, NAME) == "Second"
 
 
 # The better behaviour beside the original's: an open conflict of fields never is set aside.
