@@ -20,6 +20,9 @@ from twinrow.store.runs import RunRow, jobs_of_run
 
 DIRECTIONS = {"to": (Pass.TO,), "from": (Pass.FROM,), "both": tuple(Pass)}
 
+_MOST_OPEN = 100_000
+"""How many open records of each kind a run hands back; they are counted by those who tell what is open."""
+
 Progress = Callable[[str, str, Counters], None]
 """Called after each settled batch with the mapping's name, the direction, and the batch's counters."""
 
@@ -120,7 +123,7 @@ def run_result(context: ActionContext, row: RunRow) -> Run:
             state=row.state,
             jobs=tuple(jobs),
             errors=tuple(list_errors(connection, [mapping], run_id=row.id)),
-            conflicts=tuple(list_conflicts(connection, [mapping])),
-            pending=tuple(list_pending(connection, [mapping])),
+            conflicts=tuple(list_conflicts(connection, [mapping], limit=_MOST_OPEN)),
+            pending=tuple(list_pending(connection, [mapping], limit=_MOST_OPEN)),
             message=row.message,
         )

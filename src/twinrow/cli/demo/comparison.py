@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 Row = Mapping[str, Any]
 
+_MOST_PENDING = 1_000_000
+
 _NOT_BLOCKED = "_x0020_"
 _LOCAL_CURRENCY = "EUR"
 _CUSTOMER, _VENDOR = 3, 11
@@ -106,7 +108,11 @@ def _compare(mapping: str, stored: Stored, opened: Workspace) -> Comparison:
     result = Comparison(mapping, coupled, set(local), set(integration))
     if mapping == "CONTACT":
         result.waiting = set(_people(stored, blocked=True))
-    waiting = {record.source_id for record in opened.list_pending(mapping) if record.decision is Decision.WAITING}
+    waiting = {
+        record.source_id
+        for record in opened.list_pending(mapping, limit=_MOST_PENDING)
+        if record.decision is Decision.WAITING
+    }
     if waiting != result.waiting:
         wrong = len(waiting ^ result.waiting)
         result.problems.append(f"{mapping}: {wrong} of the ERP should not wait and do, or should wait and do not.")
