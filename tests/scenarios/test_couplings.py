@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.scenarios.standard import Standard
 from tests.scenarios.world import INTEGRATION, LOCAL, add_pair, mapping, remove
 from twinrow.model.errors import CouplingRefused
 from twinrow.testing.pair import MemoryPair
@@ -85,3 +86,18 @@ def test_a_coupling_to_a_vanished_record_gives_way(coupled: bool) -> None:
         assert pair.workspace.couplings("CUSTOMER").height == 1
         assert pair.counterpart(gone) is None
         assert pair.counterpart(other, INTEGRATION) is None
+
+
+@pytest.mark.scenario("B099")
+def test_coupling_alone_changes_no_value_and_runs_nothing() -> None:
+    with Standard() as all_:
+        customer, account = all_.company()
+        person, contact = all_.person(customer, surname="Jensen"), all_.contact(account, lastname="Olsen")
+        assert all_.pair.counterpart(person, mapping="CONTACT") is None
+
+        all_.pair.couple(person, contact, "CONTACT")
+
+        assert all_.pair.counterpart(person, mapping="CONTACT") == contact
+        assert all_.pair.local.record("contacts", person)["surname"] == "Jensen"
+        assert all_.pair.integration.record("contact", contact)["lastname"] == "Olsen"
+        assert all_.pair.workspace.list_jobs() == []

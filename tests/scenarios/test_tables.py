@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -197,6 +198,8 @@ def test_an_account_becomes_a_customer_and_its_change_is_carried() -> None:
 
     with Standard({"CUSTOMER": from_accounts}) as all_:
         account = all_.account(ownerid=all_.salesperson("PS"), owneridtype="systemuser")
+        now = all_.pair.clocks[Side.INTEGRATION].now()
+        all_.pair.integration.touch("account", account, now - timedelta(days=365))
 
         run = all_.pair.synchronize()
 
@@ -206,6 +209,7 @@ def test_an_account_becomes_a_customer_and_its_change_is_carried() -> None:
         assert customer in all_.pair.local.records("customers")
 
         all_.pair.integration.edit("account", account, name="Adatum Corporation")
+        all_.pair.integration.touch("account", account, now + timedelta(days=2))
         run = all_.pair.synchronize()
 
         assert outcomes(run) == {"modified": 1}
