@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import subprocess
 import warnings
+from collections import Counter
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -16,6 +17,8 @@ import psycopg
 import pytest
 
 SERVERS = pytest.StashKey[set[str]]()
+KILLS = pytest.StashKey[Counter[str]]()
+"""At how many steps of each kind a process was killed (`tests/crash`)."""
 
 
 class PostgresServer:
@@ -84,19 +87,26 @@ def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[SERVERS] = set()
+    config.stash[KILLS] = Counter()
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     output: dict[str, Any] | None = getattr(session.config, "workeroutput", None)
     if output is not None:
         output["servers"] = sorted(session.config.stash[SERVERS])
+        output["kills"] = dict(session.config.stash[KILLS])
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    node.config.stash[SERVERS].update(getattr(node, "workeroutput", {}).get("servers", ()))
+    output = getattr(node, "workeroutput", {})
+    node.config.stash[SERVERS].update(output.get("servers", ()))
+    node.config.stash[KILLS].update(output.get("kills", {}))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     met = ", ".join(sorted(config.stash[SERVERS])) or "no PostgreSQL"
     terminalreporter.write_line(f"Met: SQLite {sqlite3.sqlite_version}, {met}.")
+    if kills := config.stash[KILLS]:
+        told = ", ".join(f"{count} at a {kind}" for kind, count in sorted(kills.items()))
+        terminalreporter.write_line(f"Killed while synchronizing, and gone on: {kills.total()} times ({told}).")

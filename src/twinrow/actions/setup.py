@@ -6,6 +6,7 @@ company's row, its business unit and team, the local currency. Everything may be
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +19,7 @@ from twinrow.connectors.base import ERROR, MARK, STATUS, Connector, CreateKeys, 
 from twinrow.engine.identity import derive_ids
 from twinrow.model.errors import ConfigurationError, UnknownName, UnknownTable
 from twinrow.model.filters import Comparison, Filter, all_of
+from twinrow.model.mapping import TableMapping
 from twinrow.model.sides import Side
 from twinrow.store import systems as stored
 from twinrow.store.systems import Pair
@@ -58,9 +60,24 @@ def setup_connection(context: ActionContext, *, ownership_model: str = "team", s
             connection, pair.name, pair.local.name, pair.integration.name, settings
         )
     if standard:
-        saved = save_mappings(context, standard_for(result.connection))
+        connectors = {Side.LOCAL: local, Side.INTEGRATION: integration}
+        saved = save_mappings(context, _served(standard_for(result.connection), connectors, result))
         result.mappings = [one.name for one in saved]
     return result
+
+
+def _served(mappings: list[TableMapping], connectors: Mapping[Side, Connector], result: SetUp) -> list[TableMapping]:
+    """Return the mappings whose tables both systems serve; a site without the extension's pages lacks some."""
+    served = []
+    for mapping in mappings:
+        try:
+            for side, connector in connectors.items():
+                connector.describe(mapping.table(side))
+        except UnknownTable as error:
+            result.warnings.append(f"The mapping {mapping.name} is left out: {error.message}.")
+        else:
+            served.append(mapping)
+    return served
 
 
 def _company(local: Connector, integration: Connector, result: SetUp) -> dict[str, Any]:

@@ -73,7 +73,7 @@ class OptionWriting:
         self._client = site.client
         self._options = options
         self._tables = tables
-        self._unpublished: dict[str, str] = {}
+        self._publishing = options.publishing
 
     def write(self, table: OptionTable, request: WriteRequest) -> pl.DataFrame:
         """Carry the writes out. Raises only when nothing at all was carried out."""
@@ -87,10 +87,9 @@ class OptionWriting:
         if work.error is not None and not work.reached:
             raise work.error
         if work.wrote:
-            self._unpublished[table.name] = _publication(table, work.choice)
             # Descriptions list the options that a column takes; global ones are those of other columns, too.
             self._tables.forget(None if work.choice.global_name is not None else table.entity)
-            self._publish()
+            self._publishing.publish(table.entity, work.choice.global_name)
             self._look(work)
         return _result(work, request)
 
@@ -180,15 +179,6 @@ class OptionWriting:
         remedy = "Correct the label, or look whether the choice may be customized."
         return Verdict(Status.REFUSED, words, error.code or str(status), LABEL, remedy, Recovery.DATA)
 
-    def _publish(self) -> None:
-        """Publish what was written. What cannot be published now is published after the next write."""
-        for name, parameter in list(self._unpublished.items()):
-            content = msgspec.json.encode({"ParameterXml": parameter})
-            call = Call("POST", self._site.address("PublishXml"), _HEADERS, content, repeatable=True)
-            outcome = self._client.exchange(call)
-            if not isinstance(outcome, NoAnswer) and outcome.status < 300:
-                del self._unpublished[name]
-
     def _look(self, work: _Work) -> None:
         """Read what the options are now; where that fails, what was sent stands for it."""
         try:
@@ -242,14 +232,6 @@ def _label_refusal(label: str | None) -> Verdict | None:
             recovery=Recovery.DATA,
         )
     return None
-
-
-def _publication(table: OptionTable, choice: Choice) -> str:
-    if choice.global_name is not None:
-        return (
-            f"<importexportxml><optionsets><optionset>{choice.global_name}</optionset></optionsets></importexportxml>"
-        )
-    return f"<importexportxml><entities><entity>{table.entity}</entity></entities></importexportxml>"
 
 
 def _result(work: _Work, request: WriteRequest) -> pl.DataFrame:

@@ -5,7 +5,7 @@ user's language. Options have no versions; here a hash of both stands for one, s
 tell changes by, so everything is read and compared.
 
 Options are metadata: they are read past the caches (`Consistency: Strong`), written one after the other outside change sets
-(each write locks the metadata), and published once for each request, which is when forms show them.
+(each write locks the metadata), and published once for each request, which is when forms show them (`publishing`).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from twinrow.batch.columns import ID, VERSION, conform
 from twinrow.batch.filters import filter_expression
 from twinrow.connectors.base import Capabilities, ChangePage, ChangeRequest, CreateKeys, FeedKind
 from twinrow.connectors.dataverse.definitions import Attribute, ChoiceColumn
+from twinrow.connectors.dataverse.publishing import Publishing
 from twinrow.connectors.dataverse.site import Site
 from twinrow.connectors.odata.errors import RequestRefused
 from twinrow.model.errors import FeedExpired, UnknownTable
@@ -83,6 +84,7 @@ class Options:
 
     def __init__(self, site: Site) -> None:
         self._site = site
+        self.publishing = Publishing(site)
         self._lock = threading.RLock()
         self._described: dict[str, OptionTable] = {}
 
@@ -126,7 +128,11 @@ class Options:
 
     def frame(self, table: OptionTable, fields: Sequence[str]) -> pl.DataFrame:
         """Return a batch of all options, in the order of their values."""
-        return records(table, fields, self.choice(table).labels)
+        choice = self.choice(table)
+        self.publishing.publish_leftovers(
+            table.entity, table.column, choice.labels, choice.language, choice.global_name
+        )
+        return records(table, fields, choice.labels)
 
     def changes(self, table: OptionTable, request: ChangeRequest) -> Iterator[ChangePage]:
         """Yield all options. Raises `FeedExpired` for a position of another table."""

@@ -78,6 +78,8 @@ def test_what_is_no_choice_is_no_table(environment: Environment, name: str) -> N
 def test_they_are_read_past_the_caches_of_the_service(environment: Environment) -> None:
     known(environment)
     environment.connector.fetch(TERMS, BOTH, ["1"])
+    environment.forget()
+    environment.connector.fetch(TERMS, BOTH, ["1"])
     assert [request.headers["Consistency"] for request in environment.requests] == ["Strong"]
 
 
@@ -224,6 +226,21 @@ def test_a_missing_privilege_is_a_matter_of_configuration(environment: Environme
     (answer,) = environment.create(TERMS, {"@id": "100000000", "label": "14 T"})
     assert (answer[STATUS], answer[RECOVERY]) == (Status.REFUSED, "configuration")
     assert "prvWriteAttribute" in answer[ERROR]
+
+
+def test_what_a_process_wrote_and_never_published_is_published_by_the_next_one_that_reads(
+    environment: Environment,
+) -> None:
+    environment.override = on("PublishXml", httpx2.Response(500, json={"error": {"code": "", "message": "Busy."}}))
+    (key,) = environment.connector.propose_keys(TERMS, 1)
+    environment.create(TERMS, {"@id": key, "label": "14 T"})
+    environment.override = lambda _: None
+    environment.connector.close()
+    environment.connector = environment.open()
+    environment.forget()
+    environment.connector.fetch(TERMS, BOTH, [key])
+    environment.connector.fetch(TERMS, BOTH, [key])
+    assert sent_to(environment, "PublishXml") == [{"ParameterXml": PUBLICATION}]
 
 
 def test_what_could_not_be_published_is_published_with_the_next_write(environment: Environment) -> None:

@@ -1,0 +1,66 @@
+"""What the crash tests run in a process of its own: a workspace in which every step is counted, and the one that is fatal.
+
+Steps are told from outside, without any help of the program: each commit of the store (just before it), each request (just
+before it is sent) and each answer (just before it is read).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Sequence
+from multiprocessing.connection import Connection as Pipe
+from typing import Any
+
+import httpx2
+import sqlalchemy
+import sqlalchemy.dialects.sqlite
+from sqlalchemy import event
+
+import twinrow
+from twinrow.engine.context import EngineSettings
+
+
+class Steps:
+    """Counts the steps of this process and ends it, as a power cut would, at the one with the number `fatal`."""
+
+    def __init__(self, fatal: int | None) -> None:
+        self.kinds: list[str] = []
+        self._fatal = fatal
+        self._lock = threading.Lock()
+
+    def step(self, kind: str) -> None:
+        """Count one."""
+        with self._lock:
+            if len(self.kinds) == self._fatal:
+                os.kill(os.getpid(), signal.SIGKILL)
+            self.kinds.append(kind)
+
+    def watch(self) -> None:
+        """Count from now on."""
+        event.listen(sqlalchemy.Engine, "commit", lambda _: self.step("commit"))
+        send = httpx2.Client.send
+
+        def counted(client: httpx2.Client, request: httpx2.Request, **options: Any) -> httpx2.Response:
+            self.step(f"request {request.method}")
+            response = send(client, request, **options)
+            self.step(f"answer {request.method}")
+            return response
+
+        httpx2.Client.send = counted  # type: ignore[method-assign]
+
+
+def synchronize(store: str, mappings: Sequence[str], fatal: int | None, answer: Pipe) -> None:
+    """Run the mappings of a store, and tell which steps there were; killed at the step `fatal`, if there is such a one."""
+    steps = Steps(fatal)
+    with twinrow.open(store, settings=EngineSettings(page_rows=3)) as workspace:
+        steps.watch()
+        round_ = workspace.synchronize_all(mappings, create=True)
+    answer.send(
+        {
+            "steps": steps.kinds,
+            "failed": [f"{run.mapping}: {run.message}" for run in round_.runs if run.state != "finished"],
+            "written": sum(run.counters.written for run in round_.runs),
+        }
+    )
