@@ -10,6 +10,8 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+SCENARIO = "scenario"
+"""The mark of tests that cover scenarios, and the name under which their reports tell the ids."""
 HERE = Path(__file__).parent
 MOST_NOT_APPLICABLE = 0.15
 """The part of a file's entries that may be not applicable, at the most."""

@@ -8,7 +8,6 @@ the open ones. The exit code is 1 when a marked test failed, or when ids, lists 
 from __future__ import annotations
 
 import sys
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -16,7 +15,7 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
-from tests.scenarios.catalogued import Catalogue, inconsistencies, read_catalogue
+from tests.scenarios.catalogued import SCENARIO, Catalogue, inconsistencies, read_catalogue
 
 STATES = ("passed", "failed", "not applicable", "later", "open")
 
@@ -27,12 +26,6 @@ class Results:
     def __init__(self) -> None:
         self.passed: dict[str, bool] = {}
         self.others_failed: list[str] = []
-        self._ids: dict[str, list[str]] = defaultdict(list)
-
-    def pytest_collection_modifyitems(self, items: Sequence[pytest.Item]) -> None:
-        """Remember which scenarios each test covers."""
-        for item in items:
-            self._ids[item.nodeid] = [id for mark in item.iter_markers("scenario") for id in mark.args]
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Take note of a module that cannot be read."""
@@ -41,9 +34,9 @@ class Results:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take note of a test's end; one that was skipped has not passed."""
-        for id in self._ids[report.nodeid]:
-            well = report.passed or (report.when == "teardown" and not report.failed)
-            self.passed[id] = self.passed.get(id, True) and well
+        for name, id in report.user_properties:
+            if name == SCENARIO:
+                self.passed[str(id)] = self.passed.get(str(id), True) and report.passed
 
 
 def states(catalogue: Catalogue, passed: Mapping[str, bool]) -> dict[str, dict[str, list[str]]]:
@@ -84,7 +77,8 @@ def main(arguments: Sequence[str]) -> int:
     """Run the tests and print the table; return the exit code."""
     results = Results()
     rest = [argument for argument in arguments if argument != "--ids"]
-    code = pytest.main(["-m", "scenario", "-q", str(Path(__file__).parent), *rest], plugins=[results])
+    asked = ["-m", "scenario", "-q", "-n", "2", "--dist", "worksteal", str(Path(__file__).parent), *rest]
+    code = pytest.main(asked, plugins=[results])
     catalogue = read_catalogue()
     console = Console(highlight=False, soft_wrap=True)
     problems = inconsistencies(catalogue, frozenset(results.passed))
