@@ -361,6 +361,30 @@ def test_a_team_as_owner_changes_nothing_where_salespeople_are_not_mapped() -> N
         assert run.errors == ()
 
 
+@pytest.mark.scenario("B057")
+@pytest.mark.parametrize(
+    ("code", "failed"), [("XX", True), ("NOBODY", True), ("", False)], ids=["not coupled", "unknown", "blank"]
+)
+def test_a_salesperson_without_user_is_an_error_unless_blank(code: str, failed: bool) -> None:
+    with Standard() as all_:
+        user = all_.salesperson("PS")
+        all_.pair.local.add("salespeoplePurchasers", {"code": "XX", "displayName": "Uncoupled"})
+        customer = all_.customer(salespersonCode="PS")
+        account = all_.account(ownerid=user, owneridtype="systemuser")
+        all_.pair.couple(customer, account)
+        all_.settle("CUSTOMER")
+        all_.pair.local.edit("customers", customer, salespersonCode=code, state="Texas")
+
+        run = all_.pair.synchronize(records=[customer], direction="to")
+
+        assert outcomes(run) == ({"failed": 1} if failed else {"modified": 1})
+        assert [error.message for error in run.errors] == (
+            ["the record that Salesperson Code refers to is not coupled"] if failed else []
+        )
+        assert all_.pair.integration.record("account", account)["ownerid"] == user
+
+
+@pytest.mark.scenario("B057")
 def test_a_coupled_salesperson_gives_the_owner_and_its_type() -> None:
     with Standard() as all_:
         user = all_.salesperson("PS")

@@ -40,15 +40,17 @@ class SetUp:
     warnings: list[str] = field(default_factory=list)
 
 
-def setup_connection(context: ActionContext, *, ownership_model: str = "team", standard: bool = True) -> SetUp:
+def setup_connection(context: ActionContext, *, ownership_model: str | None = None, standard: bool = True) -> SetUp:
     """Prepare both systems of the connection, and give it the standard mappings (unless `standard` is false).
 
-    `ownership_model` is `person` (records belong to the users of their salespeople) or `team`. Raises `UnknownName` for
-    another one, `ConfigurationError` where a system lacks what is needed.
+    `ownership_model` is `person` (records belong to the users of their salespeople) or `team`; without it the connection
+    keeps its own, a new one gets `team`. Raises `UnknownName` for another one, `ConfigurationError` where a system lacks
+    what is needed.
     """
+    pair = context.pair()
+    ownership_model = ownership_model or pair.settings.get("ownership_model", "team")
     if ownership_model not in OWNERSHIP_MODELS:
         raise UnknownName("ownership model", ownership_model, OWNERSHIP_MODELS)
-    pair = context.pair()
     local, integration = (context.connector(pair.system(side)) for side in Side)
     result = SetUp(pair)
     settings: dict[str, Any] = dict(pair.settings) | {"ownership_model": ownership_model}

@@ -77,9 +77,12 @@ def show_(as_json: AsJson = False, connection_name: ConnectionName = None, store
 @connection.command()
 def setup(
     ownership: Annotated[
-        Literal["person", "team"],
-        typer.Option(metavar="person|team", help="Who owns records in Dataverse: users of salespeople, or a team."),
-    ] = "team",
+        Literal["person", "team"] | None,
+        typer.Option(
+            metavar="person|team",
+            help="Who owns records in Dataverse: users of salespeople, or a team (that is so until you say otherwise).",
+        ),
+    ] = None,
     standard: Annotated[
         bool, typer.Option("--standard/--no-standard", metavar="", help="Take over the standard mappings.")
     ] = True,

@@ -133,7 +133,9 @@ def _settle_fields(frame: pl.DataFrame, context: DecideContext, carried: Sequenc
     for plan in carried:
         i = plan.index
         equal, unknown = pl.col(_equal(i)), pl.col(_unknown(i))
-        not_null = plan.mapping.not_null & pl.col(c.carried(i)).is_null()
+        # A mapped reference that cannot be resolved is no blank: the record waits for it (B057).
+        blank = pl.col(c.carried(i)).is_null() & (~pl.col(c.unresolved(i)) | (plan.derived is not None))
+        not_null = plan.mapping.not_null & blank
         by_policy = aside = clash = _NEVER
         if not _takes_part(plan):
             send = _NEVER

@@ -47,7 +47,7 @@ class SandboxProcess:
                 response = self._connection.getresponse()
                 answer = response.read()
                 break
-            except (http.client.RemoteDisconnected, ConnectionError, BrokenPipeError):
+            except (http.client.HTTPException, OSError):
                 # The server may have closed an idle connection.
                 self._connection.close()
                 self._connection = None

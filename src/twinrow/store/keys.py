@@ -10,6 +10,8 @@ from uuid import UUID
 
 import polars as pl
 
+_GUID_BYTES = 16
+
 
 def encode_keys(ids: pl.Expr, guid: bool) -> pl.Expr:
     """Return a column of ids (String) as keys (Binary). Raises a Polars error where a GUID table has an id that is none."""
@@ -38,5 +40,12 @@ def decode_key(key: bytes, guid: bool) -> str:
 
 
 def encode_all(ids: Iterable[str], guid: bool) -> list[bytes]:
-    """Return several ids as keys."""
-    return [encode_key(id, guid) for id in ids]
+    """Return several ids as keys. Raises `ValueError` where a GUID table is given an id that is none."""
+    if not guid:
+        return [id.encode() for id in ids]
+    texts = pl.Series(list(ids), dtype=pl.String)
+    keys = texts.str.replace_all("-", "", literal=True).str.decode("hex", strict=False)
+    wrong = texts.filter((keys.bin.size() != _GUID_BYTES).fill_null(True))
+    if wrong.len():
+        raise ValueError(f"{wrong[0]!r} is no GUID")
+    return keys.to_list()

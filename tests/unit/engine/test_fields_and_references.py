@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from twinrow.engine import columns
@@ -61,9 +63,10 @@ def _mappings() -> list[TableMapping]:
 
 
 @pytest.fixture
-def referring() -> MemoryPair:
+def referring() -> Iterator[MemoryPair]:
     """Customers that name their contact by its number, and contacts, which are synchronized after them."""
-    return MemoryPair(_mappings(), local_tables=[CUSTOMERS, CONTACTS], integration_tables=[ACCOUNTS, PEOPLE])
+    with MemoryPair(_mappings(), local_tables=[CUSTOMERS, CONTACTS], integration_tables=[ACCOUNTS, PEOPLE]) as pair:
+        yield pair
 
 
 def test_a_reference_left_blank_is_carried_in_the_same_round_once_its_record_is_coupled(referring: MemoryPair) -> None:

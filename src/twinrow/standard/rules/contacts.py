@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import polars as pl
 
+from twinrow.batch.columns import ID
 from twinrow.batch.hooks import CouplingLookup, Derived, HookContext, Lookup, Rule, TableLookup, lookup
 from twinrow.model.sides import Pass, Side
 from twinrow.model.tables import Field, FieldType
 
-_CUSTOMER, _VENDOR = "customer", "vendor"
+_CUSTOMER, _VENDOR, _CONTACT = "customer", "vendor", "contact"
 _RELATIONSHIPS = (3, 11)
 """Account relationship types that the CUSTOMER and the VENDOR mapping take part in."""
 
@@ -19,6 +20,9 @@ class ContactCompany(Rule):
     To Dataverse, the account of the contact's company must be coupled before the contact is made; an existing coupling is
     enough for updates. From Dataverse, the new contact belongs to the customer or vendor of its account; while an account
     that is a customer or vendor is not coupled, the contact waits; people of other accounts become contacts without company.
+
+    Business Central's standard pages do not tell a contact's company. There nobody is made in Dataverse; contacts that are
+    coupled already are kept in step.
     """
 
     name = "contact_company"
@@ -31,7 +35,7 @@ class ContactCompany(Rule):
         """Look up the counterparts of the company."""
         if context.pass_ is Pass.TO:
             if not _serves_company(context):
-                return ()
+                return (CouplingLookup(_CONTACT, "CONTACT", ID),)
             return (
                 CouplingLookup(_CUSTOMER, "CUSTOMER", "customerId"),
                 CouplingLookup(_VENDOR, "VENDOR", "vendorId"),
@@ -50,10 +54,12 @@ class ContactCompany(Rule):
         )
 
     def admit(self, context: HookContext) -> pl.Expr | None:
-        """Leave people out whose company is neither customer nor vendor."""
-        if context.pass_ is Pass.TO and _serves_company(context):
-            return pl.col("customerId").is_not_null() | pl.col("vendorId").is_not_null()
-        return None
+        """Leave people out whose company is neither customer nor vendor, or not known."""
+        if context.pass_ is Pass.FROM:
+            return None
+        if not _serves_company(context):
+            return pl.col(lookup(_CONTACT)).is_not_null()
+        return pl.col("customerId").is_not_null() | pl.col("vendorId").is_not_null()
 
     def derived(self, context: HookContext) -> tuple[Derived, ...]:
         """Write the account of the company, or the company of the account."""
