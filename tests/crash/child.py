@@ -54,7 +54,7 @@ class Steps:
 def synchronize(store: str, mappings: Sequence[str], fatal: int | None, answer: Pipe) -> None:
     """Run the mappings of a store, and tell which steps there were; killed at the step `fatal`, if there is such a one."""
     steps = Steps(fatal)
-    with twinrow.open(store, settings=EngineSettings(page_rows=3)) as workspace:
+    with twinrow.open(store, settings=EngineSettings(page_rows=5)) as workspace:
         steps.watch()
         round_ = workspace.synchronize_all(mappings, create=True)
     answer.send(
