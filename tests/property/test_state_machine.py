@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from random import Random
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -29,7 +30,8 @@ MAPPED = tuple(row for row in CUSTOMER_FIELDS if row.local in FIELDS)
 POLICIES = {"none": UpdateConflict.NONE, "send": UpdateConflict.SEND, "get": UpdateConflict.GET}
 
 FIRED: Counter[str] = Counter()
-VALUES = st.sampled_from(["a", "b", "c", "d", "", "a", "b", "c", "d", "bad"])
+SAMPLED = ("a", "b", "c", "d", "", "a", "b", "c", "d", "bad")
+VALUES = st.sampled_from(SAMPLED)
 
 
 def refuse(table: str, values: dict[str, object]) -> str | None:
@@ -63,7 +65,7 @@ class Lives(RuleBasedStateMachine):
         """The ids of the model's pairs, by side."""
         for number in range(3):
             self._begin_pair(f"{number}")
-        self.synchronize()
+        self._synchronize()
 
     def _begin_pair(self, text: str) -> None:
         """Start with a pair that is coupled and equal."""
@@ -87,6 +89,9 @@ class Lives(RuleBasedStateMachine):
 
     @rule(side=st.sampled_from(list(Side)), values=st.lists(VALUES, min_size=6, max_size=6))
     def add(self, side: Side, values: list[str]) -> None:
+        self._add(side, values)
+
+    def _add(self, side: Side, values: list[str]) -> None:
         record = dict(zip(FIELDS, values, strict=True))
         record["number"] = record["number"].upper()
         if side is Side.INTEGRATION and record["number"] == "BAD":
@@ -140,6 +145,9 @@ class Lives(RuleBasedStateMachine):
 
     @rule()
     def retry(self) -> None:
+        self._retry()
+
+    def _retry(self) -> None:
         assert self.pair is not None
         self.pair.workspace.retry_skipped("CUSTOMER")
         for pair in self.model.pairs:
@@ -147,8 +155,32 @@ class Lives(RuleBasedStateMachine):
                 pair.skipped = False
                 pair.failures = dict.fromkeys(("to", "from") if pair.coupled else pair.failures, "")
 
+    @precondition(lambda self: self.pair is not None and self.ids)
+    @rule(random=st.randoms(use_true_random=True), changes=st.integers(4, 16))
+    def busy_day(self, random: Random, changes: int) -> None:
+        """Many changes at once, so that they meet in the same batches."""
+        for _ in range(changes):
+            kind, side, value = random.random(), random.choice(list(Side)), random.choice(SAMPLED)
+            index, name = random.randrange(len(self.ids)), random.choice(FIELDS)
+            if kind < 0.2:
+                choices = SAMPLED if random.random() < 0.3 else SAMPLED[:-1]
+                self._add(side, [random.choice(choices) for _ in FIELDS])
+            elif kind < 0.7:
+                self._edit(index, name, side, value)
+            elif kind < 0.9:
+                self._edit(index, name, Side.LOCAL, value)
+                self._edit(index, name, Side.INTEGRATION, random.choice(SAMPLED))
+            elif kind < 0.95:
+                self._remove(index, side)
+            else:
+                self._retry()
+        self._synchronize()
+
     @rule()
     def synchronize(self) -> None:
+        self._synchronize()
+
+    def _synchronize(self) -> None:
         assert self.pair is not None
         run = self.pair.synchronize()
         assert all(job.counters.balanced for job in run.jobs)
@@ -221,7 +253,7 @@ def live(examples: int, *, derandomize: bool) -> None:
         Lives,
         settings=settings(
             max_examples=examples,
-            stateful_step_count=40,
+            stateful_step_count=20,
             deadline=None,
             derandomize=derandomize,
             database=None,
@@ -233,7 +265,7 @@ def live(examples: int, *, derandomize: bool) -> None:
 
 
 def test_the_engine_does_what_the_model_says() -> None:
-    live(40, derandomize=True)
+    live(24, derandomize=True)
 
 
 @pytest.mark.soak
