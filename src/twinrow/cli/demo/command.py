@@ -154,7 +154,8 @@ def _synchronize(steps: Steps, pair: SandboxPair, store: str, ownership: str) ->
             with steps.step("Couple salespeople with users by their e-mail address"):
                 show_lines([f"   {plural(people.couple_salespeople(), 'salesperson', 'salespeople')} coupled."])
         with steps.step("Synchronize all mappings, and create what is missing on the other side"):
-            problems += _failures(_run(opened, names, create=True))
+            problems += _failures(_run(opened, names, create=True), may_wait=True)
+            _tell_waiting(opened)
         with steps.step("People change records on both sides"):
             show_lines(f"   {line}" for line in people.work())
         with steps.step("Synchronize what has changed"):
@@ -193,19 +194,26 @@ def _run(opened: Workspace, names: Names, *, idle: bool = True, **options: Any) 
     return runs
 
 
-def _failures(runs: Sequence[Run]) -> list[str]:
-    """Return what did not come to its end, or was not settled by a follow-up run either. What waits is compared later."""
+def _failures(runs: Sequence[Run], *, may_wait: bool = False) -> list[str]:
+    """Return what did not come to its end, or was not settled by a follow-up run either."""
     from twinrow.model.outcomes import Decision
 
     problems = []
     for run in {run.mapping: run for run in runs}.values():
         if run.state != "finished":
             problems.append(f"{run.mapping} did not run to its end: {run.message or run.state}")
-        waiting = sum(record.decision is Decision.WAITING for record in run.pending)
+        waiting = sum(record.decision is Decision.WAITING for record in run.pending) if may_wait else 0
         failed = run.counters.failed - waiting
         if failed or run.conflicts:
             problems.append(f"{run.mapping}: {failed} failed, {plural(len(run.conflicts), 'conflict')}.")
     return problems
+
+
+def _tell_waiting(opened: Workspace) -> None:
+    waiting = next(one.waiting for one in opened.status() if one.mapping == "CONTACT")
+    if waiting:
+        known = plural(waiting, "contact waits", "contacts wait")
+        show_lines([f"{known}: their customer or vendor is blocked, so it has no account that they could belong to."])
 
 
 def _written(runs: Sequence[Run]) -> list[str]:
@@ -224,19 +232,14 @@ def _show_comparison(found: Sequence[Comparison]) -> None:
             number(len(one.local)),
             number(len(one.integration)),
             number(len(one.coupled)),
-            number(len(one.waiting)) if one.waiting else "",
             number(one.compared) if one.compared else "",
             number(one.different) if one.compared else "",
         )
         for one in found
     ]
     show_lines([""])
-    columns = ("", "Mapping", f">In {ERP}", f">In {CRM}", ">Coupled", ">Waiting", ">Values compared", ">Different")
+    columns = ("", "Mapping", f">In {ERP}", f">In {CRM}", ">Coupled", ">Values compared", ">Different")
     show(table(columns, rows))
-    waiting = sum(len(one.waiting) for one in found)
-    if waiting:
-        known = plural(waiting, "contact waits", "contacts wait")
-        show_lines([f"{known}: their customer or vendor is blocked, so it has no account that they could belong to."])
 
 
 def _looking_around(store: str, serve: bool) -> list[str]:

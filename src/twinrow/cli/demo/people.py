@@ -23,6 +23,7 @@ _TABLES = {
     "CUSTOMER": {Side.LOCAL: "customers", Side.INTEGRATION: "account"},
     "CONTACT": {Side.LOCAL: "contacts", Side.INTEGRATION: "contact"},
 }
+NOT_BLOCKED = " "
 _EACH = 5
 """How many customers each kind of change befalls."""
 
@@ -89,6 +90,11 @@ class People:
         if persons:
             self._change("CONTACT", Side.INTEGRATION, persons, "mobilephone", "mobilePhoneNumber", "+49 170 4000{}")
             told.append(f"In the CRM, {len(persons)} contacts get another mobile number.")
+        released = self._release()
+        if released:
+            told.append(
+                f"In the ERP, {released} blocked customers and vendors are released; their people were waiting."
+            )
         self._make()
         told.append("A new customer comes into the ERP, and a new account into the CRM.")
         return told
@@ -114,6 +120,17 @@ class People:
         for pair, value in zip(pairs, values, strict=True):
             self._expected.append(Expectation(mapping, side, pair[side], field, value))
             self._expected.append(Expectation(mapping, side.other, pair[side.other], other, value))
+
+    def _release(self) -> int:
+        """Release all blocked customers and vendors, which no account is made for; return how many."""
+        system, count = self._systems[Side.LOCAL], 0
+        for table in ("customers", "vendors"):
+            blocked = system.select(table, ["blocked"], None).filter(pl.col("blocked") != NOT_BLOCKED)
+            count += blocked.height
+            if blocked.height:
+                released = blocked.select(ID, VERSION, pl.lit(NOT_BLOCKED).alias("blocked"))
+                _write(system, WriteRequest(table, WriteKind.UPDATE, released, ("blocked",)))
+        return count
 
     def _make(self) -> None:
         self._create(Side.LOCAL, "customers", {"displayName": "Demo Neukunde AG", "email": "new@demo-erp.example"})
