@@ -17,7 +17,7 @@ from twinrow.store.couplings import (
 )
 from twinrow.store.database import Database
 from twinrow.store.intents import keep_in_intent, open_intents
-from twinrow.store.leases import release_lease, take_lease, this_process
+from twinrow.store.leases import Lease, check_fence, release_lease, take_lease, this_process
 from twinrow.store.mappings import StoredMapping, fix_keys
 from twinrow.store.pending import clear_pending
 
@@ -52,15 +52,15 @@ def couple(context: ActionContext, mapping: str, local_id: str, integration_id: 
         stored = fix_keys(connection, stored.id, tables[Side.LOCAL].key_is_guid, tables[Side.INTEGRATION].key_is_guid)
         lease = take_lease(connection, stored.id, None, owner)
     try:
-        _give_way(context, stored, ids)
-        _store(context.database, stored, ids, USE.get(use or ""))
+        replaced = _giving_way(context, stored, ids)
+        _store(context.database, lease, stored, ids, USE.get(use or ""), replaced)
     finally:
         with context.database.transaction() as connection:
             release_lease(connection, lease)
 
 
-def _give_way(context: ActionContext, stored: StoredMapping, ids: dict[Side, str]) -> None:
-    """Remove couplings of either record to records that are gone; refuse where only ones to existing records are in the way.
+def _giving_way(context: ActionContext, stored: StoredMapping, ids: dict[Side, str]) -> list[pl.DataFrame]:
+    """Return the couplings that give way; refuse where only ones to existing records are in the way.
 
     A record that takes over the counterpart of a vanished one gives its own up (B083).
     """
@@ -83,12 +83,17 @@ def _give_way(context: ActionContext, stored: StoredMapping, ids: dict[Side, str
         standing.append((present, CouplingRefused(message, record=id, remedy="Uncouple it first.")))
     if standing and not vanished:
         raise standing[0][1]
-    with context.database.transaction() as connection:
-        for present in [*vanished, *(present for present, _ in standing)]:
-            remove_couplings(connection, stored, present)
+    return [*vanished, *(present for present, _ in standing)]
 
 
-def _store(database: Database, stored: StoredMapping, ids: dict[Side, str], use: Side | None) -> None:
+def _store(
+    database: Database,
+    lease: Lease,
+    stored: StoredMapping,
+    ids: dict[Side, str],
+    use: Side | None,
+    replaced: list[pl.DataFrame],
+) -> None:
     nothing = {name: None for name in COUPLING_SCHEMA if name.endswith(("_version", "_modified_at"))}
     row = {
         "local_id": ids[Side.LOCAL],
@@ -98,6 +103,9 @@ def _store(database: Database, stored: StoredMapping, ids: dict[Side, str], use:
     }
     schema = {name: kind for name, kind in COUPLING_SCHEMA.items() if name != "coupling_id"}
     with database.transaction() as connection:
+        check_fence(connection, lease)
+        for present in replaced:
+            remove_couplings(connection, stored, present)
         insert_couplings(connection, stored, pl.DataFrame([row], schema=schema))
         for pass_ in Pass:
             clear_pending(connection, stored, pass_, [ids[pass_.source]])

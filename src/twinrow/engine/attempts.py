@@ -44,6 +44,17 @@ def _earlier(name: str) -> str:
     return f"earlier.{name}"
 
 
+def is_another(plans: Sequence[FieldPlan], pass_: Pass) -> pl.Expr:
+    """Return where the record that was read back does not hold what an attempt sent: under a proposed key it is another's."""
+    differs = []
+    for plan in plans:
+        if plan.has_field(pass_.destination):
+            destination, source = plan.field(pass_.destination), plan.field(pass_.source)
+            forms = [comparable(pl.col(name(plan.index)), destination, source) for name in (c.found, c.attempt)]
+            differs.append((forms[0] != forms[1]).fill_null(False))
+    return pl.col(c.ATTEMPTED) & pl.col(c.FETCHED) & pl.any_horizontal(differs)
+
+
 def merge_attempts(frame: pl.DataFrame, plans: Sequence[FieldPlan], pass_: Pass) -> pl.DataFrame:
     """Make the intent the base of rows that were attempted and whose counterpart has been read back."""
     if not any(c.attempt(plan.index) in frame.columns for plan in plans):

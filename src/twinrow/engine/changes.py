@@ -7,7 +7,8 @@ from which a process that takes the run over goes on. Where a person named the r
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -18,18 +19,23 @@ from twinrow.batch.columns import DELETED, ID, empty_batch
 from twinrow.connectors.base import ChangePage, ChangeRequest
 from twinrow.engine.context import PassContext
 from twinrow.model.errors import FeedExpired
+from twinrow.model.sides import Side
 from twinrow.store.couplings import by_record, count_couplings
 from twinrow.store.leases import check_fence
+from twinrow.store.mappings import StoredMapping
 from twinrow.store.pending import due_ids, resolvable_ids
 from twinrow.store.systems import get_setting, set_setting
 from twinrow.store.watermarks import (
     Watermark,
     clear_staged,
     coupled_but_not_staged,
+    prune_seen,
     read_watermark,
     stage_ids,
     was_seen,
 )
+
+_GUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 
 RECOVER, RETRY, CHANGES, DELETES, NAMED = "recover", "retry", "changes", "deletes", "named"
 
@@ -57,20 +63,22 @@ def retry_batches(context: PassContext, related: list[int]) -> Iterator[SourceBa
 def named_batches(context: PassContext) -> Iterator[SourceBatch]:
     """Yield the records that a person named, by the id of either side."""
     with context.database.reading() as connection:
-        other = by_record(
-            connection, context.mapping, context.pass_.destination, _possible(context, context.options.records)
-        )
+        named = possible_ids(context.mapping, context.pass_.destination, context.options.records)
+        other = by_record(connection, context.mapping, context.pass_.destination, named)
     source, destination = context.pass_.source.value, context.pass_.destination.value
     counterparts = dict(other.select(f"{destination}_id", f"{source}_id").iter_rows())
     wanted = list(dict.fromkeys(counterparts.get(id, id) for id in context.options.records))
-    yield from _fetched(context, wanted, NAMED)
+    yield from _fetched(context, possible_ids(context.mapping, context.pass_.source, wanted), NAMED)
 
 
-def _possible(context: PassContext, ids: tuple[str, ...]) -> list[str]:
-    """Return those ids that could be ids of the destination side (GUIDs, where it has such)."""
-    if not context.mapping.guid(context.pass_.destination):
-        return list(ids)
-    return [id for id in ids if len(id) == 36 and id.count("-") == 4]
+def possible_ids(mapping: StoredMapping, side: Side, ids: Iterable[str]) -> list[str]:
+    """Return those ids that could be ids of a side (GUIDs, where it has such)."""
+    return [id for id in ids if not mapping.guid(side) or is_guid(id)]
+
+
+def is_guid(id: str) -> bool:
+    """Whether an id is a GUID as both services write them."""
+    return _GUID.fullmatch(id) is not None
 
 
 def _fetched(context: PassContext, ids: list[str], stage: str) -> Iterator[SourceBatch]:
@@ -98,17 +106,18 @@ def _deleted(context: PassContext, ids: list[str]) -> pl.DataFrame:
     )
 
 
-def changed_batches(context: PassContext, cursor: str | None) -> Iterator[SourceBatch]:
+def changed_batches(context: PassContext, cursor: str | None, *, anew: bool = False) -> Iterator[SourceBatch]:
     """Yield what the source says has changed since the watermark, or goes on from a run's cursor.
 
     Everything is read again where the mapping's filter or fields are not those of the watermark, where a person asked for
     it, where records that were left alone so far may be made now, and where the source no longer knows the position. Rows
-    of the overlap that were seen before are dropped.
+    of the overlap that were seen before are dropped, but not when everything is read again. `anew` says that a run goes on
+    whose cursor belongs to other filters or fields than there are now.
     """
     with context.database.reading() as connection:
         known = read_watermark(connection, context.mapping.id, context.pass_.source)
     shapes = [context.feed_shape] if context.can_create else [context.feed_shape, context.coupled_only_shape]
-    valid = known is not None and known.shape in shapes and not context.options.full
+    valid = known is not None and known.shape in shapes and not context.options.full and not anew
     since = known.position if known is not None and valid else None
     try:
         yield from _pages(context, since, cursor)
@@ -118,6 +127,10 @@ def changed_batches(context: PassContext, cursor: str | None) -> Iterator[Source
 
 def _pages(context: PassContext, since: str | None, cursor: str | None) -> Iterator[SourceBatch]:
     source = context.source
+    if since is None and cursor is None:
+        with context.database.transaction() as connection:
+            check_fence(connection, context.shared.lease)
+            prune_seen(connection, context.mapping.id, context.pass_.source, None)
     request = ChangeRequest(
         source.table.name, context.source_fields, since, cursor, context.condition, context.shared.engine.page_rows
     )
@@ -161,11 +174,12 @@ def delete_batches(context: PassContext) -> Iterator[SourceBatch]:
             check_fence(connection, context.shared.lease)
             stage_ids(connection, mapping, side, page)
     with database.reading() as connection:
-        for missing in coupled_but_not_staged(connection, mapping, side):
-            there = context.source.connector.fetch(context.source.table.name, (), missing).get_column(ID).to_list()
-            gone = sorted(set(missing) - set(there))
-            if gone:
-                yield SourceBatch(_deleted(context, gone), DELETES)
+        portions = list(coupled_but_not_staged(connection, mapping, side))
+    for missing in portions:
+        there = context.source.connector.fetch(context.source.table.name, (), missing).get_column(ID).to_list()
+        gone = sorted(set(missing) - set(there))
+        if gone:
+            yield SourceBatch(_deleted(context, gone), DELETES)
     with database.transaction() as connection:
         check_fence(connection, context.shared.lease)
         clear_staged(connection, mapping.id, side)

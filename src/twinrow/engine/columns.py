@@ -14,6 +14,7 @@ the fields under their own names) it has
 | `@missing` | pair | Boolean | the counterpart was looked for, and is gone |
 | `@token` | pair | String, null | the version token to write with |
 | `@attempted` | write, recover | Boolean | a write without an answer went before: `attempt.*` hold what was sent |
+| `@proposed` | write, recover | String, null | the proposed key that a create without an answer used: it is used again |
 | `source.i` | carry | text | canonical text of the source's value of field i |
 | `base_source.i`, `base_destination.i` | pair | text, null | the base; null: not known |
 | `found.i` | pair | text, null | canonical text of the counterpart's value |
@@ -40,6 +41,7 @@ FETCHED = "@fetched"
 MISSING = "@missing"
 TOKEN = "@token"  # noqa: S105 - a version token
 ATTEMPTED = "@attempted"
+PROPOSED = "@proposed"
 FOUND_MODIFIED_AT = "@found_modified_at"
 FOUND_MODIFIED_BY = "@found_modified_by"
 DECISION = "@decision"

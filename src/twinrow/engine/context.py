@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
+from hashlib import blake2b
 from typing import Any
 
 import msgspec
@@ -188,6 +189,11 @@ class PassContext:
         """A text that changes when the filter or the fields change, so that everything must be looked at again."""
         parts = [self.mapping.mapping.filter(self.pass_.source), *sorted(self.plans.identities)]
         return "\n".join(parts)
+
+    @property
+    def cursor_mark(self) -> str:
+        """A short text that changes when a cursor of an earlier process no longer leads past what was looked at."""
+        return blake2b(f"{self.feed_shape}|{self.can_create}".encode(), digest_size=6).hexdigest()
 
     @property
     def coupled_only_shape(self) -> str:

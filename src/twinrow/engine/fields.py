@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from twinrow.batch.hooks import Derived, HookContext, Rule
-from twinrow.model.errors import UnknownField, UnknownName
+from twinrow.model.errors import UnknownName
 from twinrow.model.mapping import FieldMapping, TableMapping
 from twinrow.model.rules import PREDEFINED, TransformationRule
 from twinrow.model.sides import Direction, Pass, Side
@@ -207,14 +207,3 @@ def _identity(row: FieldMapping, transformations: Mapping[str, TransformationRul
         return row.key
     mark = hashlib.blake2b(json.dumps(parts, sort_keys=True).encode(), digest_size=6).hexdigest()
     return f"{row.key}#{mark}"
-
-
-def unknown_fields(mapping: TableMapping, tables: Mapping[Side, Table]) -> list[UnknownField]:
-    """Return an error for each enabled field that a table neither has nor could have."""
-    return [
-        UnknownField(tables[side].name, name, tuple(tables[side].fields))
-        for row in mapping.fields
-        if row.enabled
-        for side in Side
-        if (name := row.field(side)) and name not in tables[side].fields and name not in tables[side].absent
-    ]

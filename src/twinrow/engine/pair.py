@@ -7,8 +7,6 @@ version stand for it, and the version token on the write proves them right.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import polars as pl
 
 from twinrow.batch.columns import DELETED, ID, MODIFIED_AT, MODIFIED_BY, VERSION
@@ -18,7 +16,6 @@ from twinrow.engine import columns as c
 from twinrow.engine.carry import destination_texts
 from twinrow.engine.context import PassContext
 from twinrow.model.filters import Comparison
-from twinrow.model.outcomes import Decision
 from twinrow.store.bases import base_column, bases_of_shape, read_bases
 from twinrow.store.couplings import GONE, State, by_record
 from twinrow.store.mappings import read_shapes
@@ -235,9 +232,3 @@ def is_skipped() -> pl.Expr:
     return (pl.col(c.STATE).fill_null(0) & pl.lit(int(State.SKIPPED)) != 0) | pl.col(f"{PENDING}skipped").fill_null(
         False
     )
-
-
-def awaits_answer(blocked: Sequence[str]) -> pl.Expr:
-    """Return where a create without key or mark is under way whose answer is missing."""
-    waiting = pl.col(f"{PENDING}decision").fill_null(0) == int(Decision.INDETERMINATE)
-    return waiting & pl.col(c.COUPLING).is_null() & pl.col(ID).is_in(list(blocked))

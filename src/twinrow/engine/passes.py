@@ -81,15 +81,19 @@ class PassRun:
             _finish(context, None, None)
             return
         watermark, recheck = None, None
-        cursor = context.job.cursor if context.job.stage in (CHANGES, DELETES) else None
-        for batch in changed_batches(context, cursor):
-            cursor = batch.cursor or cursor
+        stored = context.job.cursor if context.job.stage in (CHANGES, DELETES) else None
+        mark, _, position = (stored or "").partition(" ")
+        anew = stored is not None and mark != context.cursor_mark
+        cursor = position if stored is not None and not anew else None
+        stored = None if anew else stored
+        for batch in changed_batches(context, cursor, anew=anew):
+            stored = f"{context.cursor_mark} {batch.cursor}" if batch.cursor is not None else stored
             frame = _not_tried(batch.frame, tried)
-            self._done(stages.process(frame, CHANGES, cursor, recheck_from=batch.recheck_from))
+            self._done(stages.process(frame, CHANGES, stored, recheck_from=batch.recheck_from))
             if batch.watermark is not None:
                 watermark, recheck = batch.watermark, batch.recheck_from
         for batch in delete_batches(context):
-            self._done(stages.process(batch.frame, DELETES, cursor))
+            self._done(stages.process(batch.frame, DELETES, stored))
         _finish(context, watermark, recheck)
 
 

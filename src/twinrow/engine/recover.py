@@ -94,7 +94,9 @@ class Recovery:
         end = self.context.destination
         keys = end.capabilities.create_keys
         frame = intent.frame
-        if keys in (CreateKeys.CHOSEN, CreateKeys.PROPOSED):
+        if keys is CreateKeys.PROPOSED:
+            return self._own(intent)
+        if keys is CreateKeys.CHOSEN:
             ids = frame.get_column("destination_id").drop_nulls().to_list()
             there = end.connector.fetch(end.table.name, (), ids).get_column(ID)
             here = pl.col("destination_id").is_in(there.implode())
@@ -109,6 +111,17 @@ class Recovery:
             self.waiting |= set(frame.get_column("source_id").to_list())
             return None
         return self._search(intent)
+
+    def _own(self, intent: Intent) -> pl.DataFrame:
+        """Find records made under proposed keys: those that hold what was sent; others' are left alone."""
+        context, end = self.context, self.context.destination
+        ids = intent.frame.get_column("destination_id").drop_nulls().to_list()
+        rows = end.connector.fetch(end.table.name, context.destination_fields, ids)
+        pairs = likenesses(intent.frame, rows, context.plans.plans, context.pass_.destination).filter("equal")
+        found = pairs.select("source_id", pl.col("id").alias("destination_id"), pl.col("id").alias("found_id"))
+        joined = intent.frame.join(found, on=["source_id", "destination_id"], how="left", maintain_order="left")
+        taken = pl.col("destination_id").is_in(rows.get_column(ID).implode()) & pl.col("found_id").is_null()
+        return joined.with_columns(pl.when(~taken).then(pl.col("destination_id")).alias("destination_id"))
 
     def _search(self, intent: Intent) -> pl.DataFrame | None:
         """Find records made without key or mark by what was written into them.

@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
+from sqlalchemy.exc import SQLAlchemyError
 
 from twinrow.batch.hooks import Rule
 from twinrow.connectors.base import Connector
+from twinrow.engine.changes import is_guid
 from twinrow.engine.context import End, EngineSettings, PassContext, RunContext, RunOptions
 from twinrow.engine.fields import plan_fields
 from twinrow.engine.passes import PassRun, Progress
-from twinrow.model.errors import StopError, TwinrowError, UnknownName
+from twinrow.model.errors import LeaseLost, RecordNotFound, TwinrowError, UnknownName
 from twinrow.model.protocols import Clock
 from twinrow.model.rules import TransformationRule
 from twinrow.model.sides import Pass, Side
@@ -66,6 +68,7 @@ class Engine:
         """
         mapping = self.mappings[name]
         ends = self._ends(mapping)
+        _check_named(options, ends)
         rules = tuple(self._rule(rule) for rule in mapping.mapping.rules)
         plans = plan_fields(
             mapping.mapping,
@@ -153,10 +156,10 @@ class Engine:
         with self._heart(lease):
             try:
                 yield lease, run, broken_off is not None
-            except StopError:
+            except LeaseLost:
                 raise
-            except TwinrowError as error:
-                self._end(lease, run, FAILED, str(error))
+            except Exception as error:
+                self._end(lease, run, FAILED, str(error) if isinstance(error, TwinrowError) else repr(error))
                 raise
             except BaseException:
                 # Broken off: whoever runs the mapping next goes on where this run stands.
@@ -180,7 +183,8 @@ class Engine:
 
         def count() -> None:
             while not stop.wait(self.engine.heartbeat.total_seconds()):
-                with self.database.transaction() as connection:
+                # A beat that cannot be stored is missing; the next one may be heard again.
+                with suppress(SQLAlchemyError), self.database.transaction() as connection:
                     beat(connection, lease)
 
         thread = threading.Thread(target=count, name=f"heartbeat of mapping {lease.mapping_id}", daemon=True)
@@ -190,3 +194,13 @@ class Engine:
         finally:
             stop.set()
             thread.join()
+
+
+def _check_named(options: RunOptions, ends: Mapping[Side, End]) -> None:
+    """Refuse a named record whose id cannot be one of either side, before a run is begun for it."""
+    if all(end.table.key_is_guid for end in ends.values()):
+        for id in options.records:
+            if not is_guid(id):
+                raise RecordNotFound(
+                    f"{id} is no id of a record", record=id, remedy="Give the id (a GUID) of the record on either side."
+                )

@@ -16,7 +16,7 @@ from twinrow.batch.columns import DELETED, ID
 from twinrow.batch.hooks import HookContext
 from twinrow.connectors.base import CreateKeys, Status
 from twinrow.engine import columns as c
-from twinrow.engine.attempts import merge_attempts, remember_attempt
+from twinrow.engine.attempts import is_another, merge_attempts, remember_attempt
 from twinrow.engine.carry import CarryContext, carry, source_values
 from twinrow.engine.complete import complete
 from twinrow.engine.context import PassContext
@@ -43,6 +43,8 @@ from twinrow.model.errors import TwinrowError
 from twinrow.model.outcomes import Counters, Decision, Ignored, Outcome
 from twinrow.store.couplings import PREFER
 
+NOT_KNOWN_YET = "it is not known yet what became of what was sent for it"
+
 
 class Stages:
     """Takes batches of one pass through the stages."""
@@ -53,6 +55,7 @@ class Stages:
         self._references = References(context)
         self._guard = Guard(context)
         self._waiting = waiting
+        self._cursor = context.job.cursor
 
     def process(
         self,
@@ -87,7 +90,7 @@ class Stages:
             if intents is None and frame.height > 1:
                 # One record's trouble is its own: find out whose it is.
                 half = frame.height // 2
-                first = self.process(frame.head(half), stage, None, recheck_from=recheck_from)
+                first = self.process(frame.head(half), stage, self._cursor, recheck_from=recheck_from)
                 return first + self.process(frame.tail(-half), stage, cursor, recheck_from=recheck_from)
             logging.getLogger(__name__).debug("A rule of %s failed", self.context.mapping.name, exc_info=True)
             prepared, message = None, f"a rule of the mapping failed: {type(error).__name__}: {error}"
@@ -104,7 +107,9 @@ class Stages:
             lost = looked_at.filter(pl.col("@status") == Status.INDETERMINATE.value)
             self._waiting |= set(lost.get_column(ID).to_list())
         batch = Batch(looked_at, passed, sent, old_intent, rows, recheck_from, newest, deadlines)
-        return settle(self.context, batch, stage, cursor)
+        counters = settle(self.context, batch, stage, cursor)
+        self._cursor = cursor
+        return counters
 
     def _early(self, frame: pl.DataFrame, recovering: bool) -> tuple[list[pl.DataFrame], pl.DataFrame]:
         """Part the records whose outcome is clear from those that must be looked at."""
@@ -125,7 +130,7 @@ class Stages:
             (held, Decision.INDETERMINATE, Outcome.FAILED, None, MAY_BE_MADE),
             (~pl.col(IN_FILTER) & untouched, Decision.LEFT_OUT, out, Ignored.OUTSIDE_FILTER, None),
             (unchanged, Decision.UNCHANGED, Outcome.UNCHANGED, None, None),
-            (waits, Decision.INDETERMINATE, Outcome.FAILED, None, None),
+            (waits, Decision.INDETERMINATE, Outcome.FAILED, None, NOT_KNOWN_YET),
         ]
         passed: list[pl.DataFrame] = []
         for condition, decision, outcome, reason, message in cases:
@@ -164,10 +169,12 @@ class Stages:
             *(pl.lit(None, dtype=pl.String).alias(c.returned(plan.index)) for plan in context.plans.plans),
             pl.col(c.DESTINATION_ID).alias("@old_destination_id"),
             pl.lit(None, dtype=pl.Int64).alias("@replaced_coupling"),
+            pl.lit(None, dtype=pl.String).alias(c.PROPOSED),
         )
         if intents is not None:
             known = intents.filter(pl.col("source_id").is_in(frame.get_column(ID).implode()))
             frame = remember_attempt(frame, context.plans.plans, known)
+            frame = _with_proposed(frame, known)
         must = needs_counterpart(context) | (pl.col(c.ATTEMPTED) & pl.col(c.DESTINATION_ID).is_not_null())
         frame = fetch_counterparts(context, frame, must)
         frame = merge_attempts(frame, context.plans.plans, context.pass_)
@@ -262,6 +269,15 @@ class Stages:
         told = remember_attempt(frame, context.plans.plans, sent.rows).with_columns(attempted.alias(c.ATTEMPTED))
         read = pl.col(c.DESTINATION_ID).is_not_null() & (status != Status.MISSING.value)
         told = fetch_counterparts(context, told, read)
+        if context.destination.capabilities.create_keys is CreateKeys.PROPOSED:
+            # Somebody else has taken the proposed key meanwhile: the record is made under another one.
+            another = creating & is_another(context.plans.plans, context.pass_)
+            told = told.with_columns(
+                pl.when(~another).then(pl.col(c.DESTINATION_ID)).alias(c.DESTINATION_ID),
+                pl.when(creating & pl.col(c.MISSING)).then(pl.col(c.DESTINATION_ID)).alias(c.PROPOSED),
+                (pl.col(c.FETCHED) & ~another).alias(c.FETCHED),
+                (pl.col(c.ATTEMPTED) & ~another).alias(c.ATTEMPTED),
+            )
         # A record that was to be made and is not there: it is made again, under the same key.
         absent = creating & pl.col(c.MISSING)
         told = told.with_columns(
@@ -311,6 +327,14 @@ def _replacing(sent: Sent) -> Sent:
 _EMPTY_RESULT: dict[str, pl.DataType] = {
     name: pl.Datetime("us", "UTC") if name == "@written_modified_at" else pl.String() for name in RESULT_COLUMNS
 }
+
+
+def _with_proposed(frame: pl.DataFrame, intents: pl.DataFrame) -> pl.DataFrame:
+    """Give records that were being made, and are not there, the key that was proposed for them."""
+    keys = intents.filter(pl.col("found_id").is_null()).select(
+        pl.col("source_id").alias(ID), pl.col("destination_id").alias(c.PROPOSED)
+    )
+    return frame.drop(c.PROPOSED).join(keys, on=ID, how="left", maintain_order="left")
 
 
 def _with_found(frame: pl.DataFrame, intents: pl.DataFrame) -> pl.DataFrame:

@@ -24,6 +24,7 @@ from twinrow.connectors.base import (
     Status,
     WriteKind,
     WriteRequest,
+    result_schema,
     sent,
 )
 from twinrow.engine import columns as c
@@ -31,7 +32,7 @@ from twinrow.engine.complete import extra, extra_fields
 from twinrow.engine.context import PassContext
 from twinrow.engine.decide import CREATE, RESTORE, UPDATE
 from twinrow.engine.identity import derive_ids
-from twinrow.model.errors import ConfigurationError, RetryError
+from twinrow.model.errors import ConfigurationError, RetryError, TwinrowError
 from twinrow.model.sides import Side
 from twinrow.store.couplings import read_generations
 from twinrow.store.intents import remove_intents, save_intent
@@ -49,6 +50,9 @@ RESULT_COLUMNS = {
     "@recovery": RECOVERY,
 }
 """Names in the engine's frame of what a connector answers."""
+
+_NO_INTENT = 0
+"""The number of no intent: what was not sent leaves none behind."""
 
 INTENT_SOURCE = "source:"
 INTENT_SENT = "sent:"
@@ -82,8 +86,25 @@ def write(context: PassContext, frame: pl.DataFrame) -> list[Sent]:
         done.append(_send(context, WriteKind.CREATE, _with_keys(context, creates)))
     updates = frame.filter(pl.col(c.WRITE) == UPDATE)
     if updates.height:
-        done.append(_send(context, WriteKind.UPDATE, updates.with_columns(pl.lit(None, dtype=pl.String).alias(MARK))))
+        updates = updates.with_columns(pl.lit(None, dtype=pl.String).alias(MARK))
+        try:
+            done.append(_send(context, WriteKind.UPDATE, updates))
+        except (RetryError, ConfigurationError) as error:
+            if not done:
+                raise
+            # The creates have their answers, which must be settled; the next batch will meet the same trouble.
+            done.append(_unsent(context, updates, error))
     return done
+
+
+def _unsent(context: PassContext, frame: pl.DataFrame, error: TwinrowError) -> Sent:
+    schema = result_schema(context.destination.table, context.destination_fields)
+    results = (
+        pl.DataFrame(schema=schema)
+        .clear(frame.height)
+        .with_columns(pl.lit(Status.UNSENT.value).alias(STATUS), pl.lit(str(error)).alias(ERROR))
+    )
+    return Sent(_with_results(context, frame, results), _NO_INTENT, _intent_rows(context, frame, creating=False))
 
 
 def _with_keys(context: PassContext, frame: pl.DataFrame) -> pl.DataFrame:
@@ -93,7 +114,10 @@ def _with_keys(context: PassContext, frame: pl.DataFrame) -> pl.DataFrame:
     if keys is CreateKeys.NONE:
         return frame.with_columns(none.alias(c.DESTINATION_ID), none.alias(MARK))
     if keys is CreateKeys.PROPOSED:
-        proposed = context.destination.connector.propose_keys(context.destination.table.name, frame.height)
+        # A create whose answer is missing may still arrive: it is repeated under the same key, so that only one is made.
+        known = frame.get_column(c.PROPOSED)
+        free = iter(context.destination.connector.propose_keys(context.destination.table.name, known.null_count()))
+        proposed = [key or next(free) for key in known.to_list()]
         return frame.with_columns(pl.Series(c.DESTINATION_ID, proposed, dtype=pl.String), none.alias(MARK))
     derived = pl.Series("derived", derived_ids(context, frame), dtype=pl.String)
     if keys is CreateKeys.CHOSEN:

@@ -32,11 +32,6 @@ class Database:
         self.engine = engine
         self._folder = folder
 
-    @property
-    def is_sqlite(self) -> bool:
-        """Whether the store is a SQLite file (or in memory)."""
-        return self.engine.dialect.name == "sqlite"
-
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """Give a connection in a transaction that is committed at the end, or rolled back on an error."""

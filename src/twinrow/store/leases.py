@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import socket
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 from sqlalchemy import Connection, select, update
@@ -32,8 +33,7 @@ class Lease:
 
 def this_process() -> str:
     """Return the name of this process as an owner of leases: host, number and start, so that numbers may be used again."""
-    process = psutil.Process()
-    return f"{socket.gethostname()}|{os.getpid()}|{process.create_time():.2f}"
+    return f"{socket.gethostname()}|{os.getpid()}|{_started(psutil.Process())}"
 
 
 def is_dead(owner: str) -> bool:
@@ -43,9 +43,18 @@ def is_dead(owner: str) -> bool:
         return False
     try:
         process = psutil.Process(int(number))
-        return f"{process.create_time():.2f}" != started or process.status() == psutil.STATUS_ZOMBIE
+        return _started(process) != started or process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
+
+
+def _started(process: psutil.Process) -> str:
+    """Return when a process began: on Linux by the ticks since the machine's start, since clocks may be set meanwhile."""
+    try:
+        ticks = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[19]
+        return f"{Path('/proc/sys/kernel/random/boot_id').read_text().strip()}.{ticks}"
+    except (OSError, IndexError):
+        return f"{process.create_time():.2f}"
 
 
 def read_lease(connection: Connection, mapping_id: int) -> Lease | None:
@@ -54,20 +63,17 @@ def read_lease(connection: Connection, mapping_id: int) -> Lease | None:
     return None if row is None else Lease(row.mapping_id, row.fence, row.run_id, row.owner, row.beat)
 
 
-def take_lease(
-    connection: Connection, mapping_id: int, run_id: int | None, owner: str, silent: Lease | None = None
-) -> Lease:
+def take_lease(connection: Connection, mapping_id: int, run_id: int | None, owner: str) -> Lease:
     """Take the lease of a mapping for a run, and return it with its new fence.
 
-    Raises `LeaseHeld` when somebody else holds it, unless that process is dead, or the lease still is as in `silent`, which
-    the caller has watched for long enough.
+    Raises `LeaseHeld` when somebody else holds it, unless that process is dead.
     """
     row = connection.execute(select(leases).where(leases.c.mapping_id == mapping_id).with_for_update()).one_or_none()
     if row is None:
         connection.execute(leases.insert().values(mapping_id=mapping_id, fence=1, run_id=run_id, owner=owner, beat=0))
         return Lease(mapping_id, 1, run_id, owner, 0)
     held = Lease(row.mapping_id, row.fence, row.run_id, row.owner, row.beat)
-    if held.owner is not None and held != silent and not is_dead(held.owner):
+    if held.owner is not None and not is_dead(held.owner):
         raise LeaseHeld(
             "Another run of this mapping is under way",
             cause=f"held by process {held.owner.split('|')[1]} on {held.owner.split('|')[0]}",

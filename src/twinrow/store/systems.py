@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from twinrow.model.errors import ConfigurationError, UnknownName
 from twinrow.model.sides import Side
-from twinrow.store.tables import connections, mappings, settings, systems
+from twinrow.store.tables import connections, settings, systems
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +120,6 @@ def list_connections(connection: Connection) -> list[Pair]:
         Pair(row.id, row.name, by_id[row.local_system_id], by_id[row.integration_system_id], row.settings)
         for row in connection.execute(select(connections).order_by(connections.c.name))
     ]
-
-
-def connection_of(connection: Connection, mapping_id: int) -> Pair:
-    """Return the connection that a mapping belongs to."""
-    wanted = connection.execute(select(mappings.c.connection_id).where(mappings.c.id == mapping_id)).scalar_one()
-    return next(pair for pair in list_connections(connection) if pair.id == wanted)
 
 
 def get_setting(connection: Connection, name: str, default: Any = None) -> Any:

@@ -18,7 +18,6 @@ from twinrow.connectors.odata.multipart import Part
 from twinrow.model.errors import ConfigurationError, TwinrowError
 from twinrow.model.outcomes import Recovery
 
-VERSION_DIFFERS = "0x80060882"
 DUPLICATE = "0x80040237"
 DUPLICATE_KEY = "0x80060892"
 DUPLICATES_FOUND = "0x80040333"

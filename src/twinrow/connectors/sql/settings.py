@@ -64,13 +64,20 @@ def read_options(name: str, options: Mapping[str, Any], secrets: Secrets) -> Sql
             cause=found,
             remedy="Give url (sqlite:///PATH or postgresql://USER@HOST/DATABASE), and if need be password, schema and tables.",
         ) from None
-    if read.password is None:
-        return read
     try:
-        url = make_url(read.url).set(password=secrets.resolve(read.password))
+        url = make_url(read.url)
     except ArgumentError:
         raise ConfigurationError(
             f"The address of the system {name} cannot be read",
             remedy="Write sqlite:///PATH or postgresql://USER@HOST/DATABASE.",
         ) from None
+    if url.password is not None or "password" in url.query:
+        raise ConfigurationError(
+            f"The address of the system {name} holds a password",
+            cause="Addresses are stored and shown; passwords must not be.",
+            remedy="Take it out of the address, and give password as env:NAME or file:PATH.",
+        )
+    if read.password is None:
+        return read
+    url = url.set(password=secrets.resolve(read.password))
     return read.model_copy(update={"url": url.render_as_string(hide_password=False), "password": None})
