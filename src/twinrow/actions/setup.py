@@ -89,7 +89,9 @@ def _company(local: Connector, integration: Connector, result: SetUp) -> dict[st
     if company is None or name is None:
         raise ConfigurationError(
             "The local system does not say which company it is",
-            remedy="Name the company in the settings of the Business Central system.",
+            cause="Setting up is for a Business Central and a Dataverse.",
+            remedy="Name the company in the settings of the Business Central system; for other systems, apply a mapping file "
+            "(twinrow mapping apply).",
         )
     settings = {"company_name": name, "local_company_id": company}
     try:

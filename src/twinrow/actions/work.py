@@ -12,6 +12,7 @@ from twinrow.actions.synchronization import run_result
 from twinrow.engine.fields import Unavailable, plan_fields
 from twinrow.model.errors import UnknownName
 from twinrow.model.mapping import TableMapping
+from twinrow.model.outcomes import Decision
 from twinrow.model.sides import Side
 from twinrow.standard.rules import RULES
 from twinrow.store.conflicts import Conflict
@@ -113,7 +114,7 @@ def status(context: ActionContext) -> list[MappingStatus]:
                     last_state=runs[0].state if runs else None,
                     read_up_to={side.value: mark.read_at if mark else None for side, mark in marks.items()},
                     conflicts=len(stored_conflicts(connection, [stored], limit=100_000)),
-                    waiting=sum(not record.skipped for record in pending),
+                    waiting=sum(not record.skipped and record.decision is not Decision.CONFLICT for record in pending),
                     skipped=sum(record.skipped for record in pending),
                     unresolved=count_unresolved(connection, stored),
                 )

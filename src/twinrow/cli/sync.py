@@ -79,8 +79,20 @@ def sync(
         else:
             show_runs(runs, names)
             _tell_open_work(runs, unavailable)
+    if records and _none_found(runs, len(records)):
+        from twinrow.model.errors import RecordNotFound
+
+        raise RecordNotFound("None of the records is in either system", remedy="Give ids of records of this mapping.")
     if code := exit_code(runs):
         raise typer.Exit(code)
+
+
+def _none_found(runs: Iterable[Run], records: int) -> bool:
+    """Whether no pass has found any of the records that were named."""
+    from twinrow.model.outcomes import Ignored
+
+    jobs = [job for run in runs for job in run.jobs]
+    return bool(jobs) and all(job.ignored_reasons.get(Ignored.NOT_FOUND.value, 0) == records for job in jobs)
 
 
 def run_mappings(
@@ -199,6 +211,7 @@ def _tell_open_work(runs: Sequence[Run], unavailable: Mapping[str, Sequence[Unav
     from twinrow.model.outcomes import Decision, Ignored
 
     last = {run.mapping: run for run in runs}
+    jobs = [job for run in runs for job in run.jobs]
     lines = [
         f"{run.mapping} did not run to its end: {run.message or run.state}"
         for run in last.values()
@@ -227,8 +240,8 @@ def _tell_open_work(runs: Sequence[Run], unavailable: Mapping[str, Sequence[Unav
         lines.append(f"{plural(later, 'record is', 'records are')} tried again later. Next: twinrow pending list")
     if skipped:
         lines.append(f"{plural(skipped, 'record is', 'records are')} skipped. Next: twinrow pending list")
-    if any(job.ignored_reasons.get(Ignored.NOT_COUPLED.value) for run in runs for job in run.jobs):
-        lines.append("Records that are not coupled were left alone. To make them: twinrow sync --full --create")
-    if not exit_code(runs):
+    if any(job.ignored_reasons.get(Ignored.NOT_COUPLED.value) for job in jobs):
+        lines.append("Records that are not coupled were left alone. To make them: twinrow sync --create")
+    if not exit_code(runs) and not any(job.ignored_reasons.get(Ignored.NOT_FOUND.value) for job in jobs):
         lines.append("All is well.")
     show_lines(lines)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from twinrow.batch.hooks import Rule
@@ -20,10 +21,11 @@ from twinrow.engine.changes import is_guid
 from twinrow.engine.context import End, EngineSettings, PassContext, RunContext, RunOptions
 from twinrow.engine.fields import plan_fields
 from twinrow.engine.passes import PassRun, Progress
-from twinrow.model.errors import LeaseLost, RecordNotFound, TwinrowError, UnknownName
+from twinrow.model.errors import ConfigurationError, LeaseLost, RecordNotFound, TwinrowError, UnknownName
 from twinrow.model.protocols import Clock
 from twinrow.model.rules import TransformationRule
 from twinrow.model.sides import Pass, Side
+from twinrow.store.couplings import count_couplings
 from twinrow.store.database import Database
 from twinrow.store.leases import Lease, beat, read_lease, release_lease, take_lease, this_process
 from twinrow.store.mappings import StoredMapping, fix_keys, list_mappings, shape_id
@@ -39,6 +41,7 @@ from twinrow.store.runs import (
     start_run,
     unfinished_run,
 )
+from twinrow.store.systems import get_setting, set_setting
 
 SYNCHRONIZATION = "synchronization"
 NOT_THAT_WAY = "The mapping does not go in this direction."
@@ -82,6 +85,7 @@ class Engine:
         while resumed:
             with self._lease(mapping, options, round_id) as (lease, run, resumed):
                 with self.database.transaction() as connection:
+                    _check_systems(connection, mapping, environments)
                     guids = {side: ends[side].table.key_is_guid for side in Side}
                     mapping = fix_keys(connection, mapping.id, guids[Side.LOCAL], guids[Side.INTEGRATION])
                     # Mappings that others refer to may have run, for the first time, since the engine was made.
@@ -194,6 +198,21 @@ class Engine:
         finally:
             stop.set()
             thread.join()
+
+
+def _check_systems(connection: Connection, mapping: StoredMapping, environments: Mapping[Side, str]) -> None:
+    """Refuse to go on with couplings whose ids belong to another system than the one that now has its name."""
+    for side, environment in environments.items():
+        name = f"system of mapping {mapping.id}: {side.value}"
+        known = get_setting(connection, name)
+        if known not in (None, environment) and count_couplings(connection, mapping):
+            raise ConfigurationError(
+                f"The {side.value} system is another one than the couplings of {mapping.name} were made with",
+                cause=f"They belong to {known}; its settings now lead to {environment}.",
+                remedy="Correct the settings, or add the other system under a name and with a connection of its own.",
+            )
+        if known != environment:
+            set_setting(connection, name, environment)
 
 
 def _check_named(options: RunOptions, ends: Mapping[Side, End]) -> None:

@@ -10,7 +10,7 @@ import pytest
 from twinrow.connectors.base import CreateKeys, FeedKind, WriteKind, WriteRequest
 from twinrow.connectors.memory import MemorySystem
 from twinrow.engine.context import EngineSettings
-from twinrow.model.errors import RecordNotFound, SystemUnavailable
+from twinrow.model.errors import ConfigurationError, RecordNotFound, SystemUnavailable
 from twinrow.model.outcomes import Decision
 from twinrow.model.sides import Side
 from twinrow.testing.hostile import Faults, Hostile
@@ -128,3 +128,15 @@ def test_what_waits_for_a_missing_answer_is_listed_and_told() -> None:
         (waiting,) = [row for row in pair.workspace.list_pending() if row.source_id == customer]
         assert waiting.decision is Decision.INDETERMINATE
         assert [error.source_id for error in run.errors] == [customer]
+
+
+def test_another_system_under_the_same_name_is_not_written_with_old_couplings() -> None:
+    with MemoryPair() as pair:
+        customer = pair.local.add("customers", {"displayName": "Adatum"})
+        pair.synchronize()
+        copy = MemorySystem([ACCOUNTS], name="a copy")
+        copy.add("account", {"name": "Somebody else"}, id=str(pair.counterpart(customer)))
+        pair.wrap(Side.INTEGRATION, copy)
+        with pytest.raises(ConfigurationError, match="another one than the couplings of CUSTOMER"):
+            pair.synchronize()
+        assert pair.local.records("customers")[customer]["displayName"] == "Adatum"
