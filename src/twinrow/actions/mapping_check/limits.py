@@ -47,7 +47,7 @@ def _check_destination(mapping: TableMapping, pass_: Pass, can: Capabilities) ->
     elif not can.version_checks:
         yield warning(
             f"{table} has no version checks: what someone changes there between reading and writing can be overwritten "
-            "unseen (promise 1)."
+            "unseen."
         )
     if not can.can_create:
         if not mapping.only_coupled:
@@ -55,5 +55,5 @@ def _check_destination(mapping: TableMapping, pass_: Pass, can: Capabilities) ->
     elif can.create_keys is CreateKeys.NONE:
         yield warning(
             f"New records of {table} take neither a key nor a mark: where the answer to a create is lost, the record waits "
-            "until the system has ended the request, and what cannot be told apart waits for a person (promise 2)."
+            "until the system has ended the request, and what cannot be told apart waits for a person."
         )

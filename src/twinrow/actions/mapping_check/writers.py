@@ -43,7 +43,7 @@ def check_writers_across(
             yield MappingProblem(
                 f"{second.name} and {first.name} may both write the same records of {first.table(side)}: "
                 f"{', '.join(shared)}.",
-                f"Give both a {side.value}_filter, so that no record is in both, or disable the fields in one of them.",
+                f"Give each of them its {side.value}_filter, so that no record is in both, or disable the fields in one of them.",
                 second.name,
                 f"{side.value}_filter",
             )
