@@ -32,6 +32,7 @@ def test_a_run_that_was_stopped_is_gone_on_with(pair: SandboxPair, terminal: Ter
     assert (process.returncode, out) == (130, "")
     assert err == "Stopped. What was settled stays.\nNext:  twinrow sync goes on where this run stands.\n"
     assert terminal.read("status")["mappings"][-2]["mapping"] == "CUSTOMER"
+    assert "broken off; twinrow sync goes on" in " ".join(terminal.run("status").out.split())
 
     terminal.run("sync", "CUSTOMER", "--create")
     customers = [row["Name"] for row in rows(pair, "Customer") if row["Blocked"] == "_x0020_"]

@@ -20,7 +20,7 @@ from twinrow.store.conflicts import list_conflicts as stored_conflicts
 from twinrow.store.couplings import count_couplings
 from twinrow.store.errors import ErrorRow
 from twinrow.store.errors import list_errors as stored_errors
-from twinrow.store.leases import read_lease
+from twinrow.store.leases import is_dead, read_lease
 from twinrow.store.mappings import StoredMapping, read_rules
 from twinrow.store.pending import PendingRecord, count_unresolved, retry
 from twinrow.store.pending import list_pending as stored_pending
@@ -109,7 +109,7 @@ def status(context: ActionContext) -> list[MappingStatus]:
                     mapping=stored.name,
                     direction=stored.mapping.direction.value,
                     coupled=count_couplings(connection, stored),
-                    running=lease is not None and lease.owner is not None,
+                    running=lease is not None and lease.owner is not None and not is_dead(lease.owner),
                     last_run=runs[0].finished_at or runs[0].started_at if runs else None,
                     last_state=runs[0].state if runs else None,
                     read_up_to={side.value: mark.read_at if mark else None for side, mark in marks.items()},

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from twinrow.actions.results import Job
+    from twinrow.actions.work import MappingStatus
     from twinrow.cli.conflict_values import ConflictingSide, ReadableConflict
     from twinrow.cli.naming import Names
     from twinrow.store.errors import ErrorRow
@@ -327,6 +328,13 @@ def retry_pending(
     )
 
 
+def _state(one: MappingStatus) -> str:
+    if one.running:
+        return "running now"
+    # A run that nobody is at work on has been broken off.
+    return "broken off; twinrow sync goes on" if one.last_state == "running" else one.last_state or "never ran"
+
+
 def status(as_json: AsJson = False, connection: ConnectionName = None, store: Store = DEFAULT_STORE) -> None:
     """Show how each mapping stands: couplings, conflicts, what waits, when it ran."""
     from twinrow.cli.documents import print_document, status_document
@@ -349,7 +357,7 @@ def status(as_json: AsJson = False, connection: ConnectionName = None, store: St
             number(one.waiting),
             number(one.skipped),
             point(one.last_run),
-            "running now" if one.running else one.last_state or "never ran",
+            _state(one),
         )
         for one in found
     ]
