@@ -50,7 +50,7 @@ lock:
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --extra dev \
-		--no-header --no-emit-index-url --no-emit-find-links --output-file requirements.lock pyproject.toml
+		--no-header --output-file requirements.lock pyproject.toml
 
 clean:
 	rm -rf .venv build .mypy_cache .ruff_cache
