@@ -212,11 +212,11 @@ def _tell_open_work(runs: Sequence[Run], unavailable: Mapping[str, Sequence[Unav
 
     last = {run.mapping: run for run in runs}
     jobs = [job for run in runs for job in run.jobs]
-    lines = [
-        f"{run.mapping} did not run to its end: {run.message or run.state}"
-        for run in last.values()
-        if run.state != "finished"
-    ]
+    reasons: dict[str, list[str]] = {}
+    for run in last.values():
+        if run.state != "finished":
+            reasons.setdefault(run.message or run.state, []).append(run.mapping)
+    lines = [f"{', '.join(mappings)} did not run to the end: {reason}" for reason, mappings in reasons.items()]
     if any(unavailable.values()):
         lines.append("Mapped, but not served by the systems (twinrow mapping check says why):")
         lines += [

@@ -13,10 +13,13 @@ from twinrow.engine.context import RunOptions
 from twinrow.engine.lookups import related_mappings
 from twinrow.engine.passes import Progress
 from twinrow.engine.run import Engine
-from twinrow.model.errors import TwinrowError
+from twinrow.model.errors import SignInFailed, SystemUnavailable, TwinrowError, Unreachable
 from twinrow.store.mappings import list_mappings
 from twinrow.store.pending import has_news
 from twinrow.store.runs import RunRow, finish_round, start_round
+
+_AWAY = (SystemUnavailable, Unreachable, SignInFailed)
+"""What says that a system as a whole cannot be worked with now."""
 
 _FOLLOW_UPS = 3
 """How often waiting records are tried again within a round; chains of references longer than that go on in the next."""
@@ -48,15 +51,21 @@ def run_round(
 ) -> RoundOutcome:
     """Run the mappings in the given order (`standard.order`), then try again what had waited.
 
-    A mapping that cannot run does not keep the others from running; its error is in its outcome.
+    A mapping that cannot run does not keep the others from running; its error is in its outcome. But once a system as a whole
+    does not answer, the others are not tried: each would wait as long for it again.
     """
     with engine.database.transaction() as connection:
         number = start_round(connection, {"mappings": list(names)}, engine.clock.now())
-    outcomes = [_run(engine, name, options, number, progress, started) for name in names]
+    outcomes: list[RunOutcome] = []
+    for name in names:
+        away = outcomes[-1].error if outcomes and isinstance(outcomes[-1].error, _AWAY) else None
+        outcomes.append(
+            RunOutcome(name, None, away) if away is not None else _run(engine, name, options, number, progress, started)
+        )
     again = RunOptions(retry_only=True, create=options.create)
     for _ in range(_FOLLOW_UPS):
         waiting = [name for name in names if _has_news(engine, name)]
-        if not waiting or options.named:
+        if not waiting or options.named or isinstance(outcomes[-1].error, _AWAY):
             break
         outcomes += [_run(engine, name, again, number, progress, started) for name in waiting]
     with engine.database.transaction() as connection:

@@ -8,6 +8,7 @@ goes wrong with a call that is not repeatable leaves that open, and it is not se
 
 from __future__ import annotations
 
+import logging
 import socket
 import ssl
 import threading
@@ -20,12 +21,14 @@ from importlib.metadata import version
 import httpx2
 
 from twinrow.connectors.odata.errors import Remedies, ServiceError, read_error, refusal
-from twinrow.connectors.odata.pacing import Pacing, http_date, retry_after
+from twinrow.connectors.odata.pacing import Attempts, Pacing, http_date, retry_after
 from twinrow.connectors.odata.server_time import ServerTime
 from twinrow.connectors.odata.settings import ODataSettings
 from twinrow.connectors.odata.sign_in import SignIn
 from twinrow.model.errors import ConfigurationError, RetryError, SystemUnavailable, TwinrowError, Unreachable
 from twinrow.model.protocols import Budget, Clock
+
+_LOG = logging.getLogger(__name__)
 
 NOT_CARRIED_OUT = frozenset({429, 503})
 """Answers that say: not now, and nothing was done."""
@@ -111,6 +114,7 @@ class ODataClient:
         self._lock = threading.Lock()
         self._threads: ThreadPoolExecutor | None = None
         self._has_answered = False
+        self._has_told = False
 
     def exchange(self, call: Call) -> Outcome:
         """Send a call, with the repetitions that are allowed. Raises nothing that has to do with the system."""
@@ -120,6 +124,7 @@ class ODataClient:
             try:
                 token = self._sign_in.token()
             except RetryError as error:
+                self._tell_waiting(attempts, error)
                 if attempts.wait(None, all_requests=True):
                     continue
                 return NoAnswer(False, error)
@@ -143,8 +148,15 @@ class ODataClient:
             repeatable = call.repeatable or not failure.sent
             if not repeatable or isinstance(failure.error, ConfigurationError):
                 return failure
+            self._tell_waiting(attempts, failure.error)
             if not attempts.wait(told, all_requests=busy):
                 return failure
+
+    def _tell_waiting(self, attempts: Attempts, error: TwinrowError) -> None:
+        """Say once, when trying again has not helped, that somebody looking on must have patience."""
+        if attempts.made and not self._has_told:
+            self._has_told = True
+            _LOG.warning("%s; tried again for up to %.0f seconds", error.message, attempts.left)
 
     def read(self, call: Call) -> Answer:
         """Send a repeatable call and return its answer.
@@ -230,6 +242,7 @@ class ODataClient:
                 return self._failure(error)
             received = self._clock.monotonic()
         self._has_answered = True
+        self._has_told = False
         date = http_date(response.headers.get("date", ""))
         if date is not None:
             self.time.heard(date, sent, received)

@@ -60,6 +60,13 @@ class Attempts:
         self._pacing = pacing
         self._until = pacing.clock.monotonic() + pacing.patience
         self._next = FIRST_WAIT
+        self.made = 0
+        """How often it has been waited."""
+
+    @property
+    def left(self) -> float:
+        """The seconds of patience that are left."""
+        return max(0.0, self._until - self._pacing.clock.monotonic())
 
     def wait(self, told: float | None, *, all_requests: bool) -> bool:
         """Wait before another attempt; False when that would go beyond the patience, then at once.
@@ -74,6 +81,7 @@ class Attempts:
             return False
         if all_requests:
             self._pacing.hold(seconds)
+        self.made += 1
         self._pacing.clock.sleep(seconds)
         return True
 

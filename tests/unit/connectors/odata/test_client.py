@@ -33,6 +33,22 @@ def test_a_read_gives_up_when_patience_is_used_up() -> None:
     assert len(service.requests) > 3
 
 
+def test_whoever_looks_on_is_told_once_that_a_system_is_waited_for(caplog: pytest.LogCaptureFixture) -> None:
+    service = Service(
+        *[httpx2.ConnectError("refused")] * 4, said(200), *[httpx2.ConnectError("refused")] * 3, said(200)
+    )
+    service.client.read(get(ADDRESS))
+    (told,) = caplog.messages
+    assert told.startswith("the system cannot be reached; tried again for up to ")
+    service.client.read(get(ADDRESS))
+    assert len(caplog.messages) == 2
+
+
+def test_a_request_that_succeeds_the_second_time_is_no_news(caplog: pytest.LogCaptureFixture) -> None:
+    Service(said(503), said(200)).client.read(get(ADDRESS))
+    assert not caplog.messages
+
+
 def test_the_wait_that_the_service_names_is_kept() -> None:
     service = Service(said(429, Retry_After="17"), said(200))
     service.client.read(get(ADDRESS))
