@@ -26,6 +26,14 @@ def check_limits(mapping: TableMapping, rows: Sequence[Row], capabilities: Capab
         if any(pass_ in passes(mapping, row.mapping) for row in rows):
             table = mapping.table(pass_.destination)
             yield from _check_destination(mapping, pass_, capabilities(pass_.destination, table))
+    if mapping.delete_propagation is not DeletePropagation.NONE:
+        yield MappingProblem(
+            "Deletes are not carried over yet: delete_propagation has no effect.",
+            "A record whose counterpart was deleted is reported.",
+            mapping.name,
+            "delete_propagation",
+            severity="warning",
+        )
     for pass_ in _DELETES[mapping.delete_propagation]:
         if not capabilities(pass_.destination, mapping.table(pass_.destination)).can_delete:
             yield MappingProblem(
