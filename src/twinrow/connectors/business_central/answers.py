@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from twinrow.connectors.base import Status, WriteKind
 from twinrow.connectors.business_central.tables import ApiTable
 from twinrow.connectors.odata.errors import ServiceError
 from twinrow.connectors.odata.records import PartAnswer
-from twinrow.model.errors import ConfigurationError, TwinrowError
+from twinrow.connectors.odata.verdict import MISSING, STALE, WRITTEN, Verdict, indeterminate, said
 from twinrow.model.outcomes import Recovery
 
 SAME_KEY = "Internal_EntityWithSameKeyExists"
@@ -29,36 +28,6 @@ _QUOTED = re.compile(r"""["'‘“]([A-Za-z]\w*)["'’”]""")
 _LENGTHS = re.compile(r"length of the string is (\d+).*?less than or equal to (\d+)")
 _VALUES = re.compile(r"""Value: (.+)$|"([^"]+)"|'([^']+)'|\(([^)]+)\)""")
 _UNKNOWN_PROPERTY = re.compile(r"does not exist on type|Could not find a property")
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """How the write of one record ended. `id` is known where the record is there already."""
-
-    status: Status
-    error: str | None = None
-    code: str | None = None
-    field: str | None = None
-    remedy: str | None = None
-    recovery: Recovery | None = None
-    id: str | None = None
-
-
-WRITTEN = Verdict(Status.WRITTEN)
-STALE = Verdict(Status.STALE)
-MISSING = Verdict(Status.MISSING)
-
-
-def indeterminate(why: str) -> Verdict:
-    """Return the verdict on a write whose answer is missing or says nothing."""
-    return Verdict(Status.INDETERMINATE, why, recovery=Recovery.RETRY)
-
-
-def unsent(error: TwinrowError) -> Verdict:
-    """Return the verdict on a write that certainly was not carried out, for a reason that concerns no single record."""
-    recovery = Recovery.CONFIGURATION if isinstance(error, ConfigurationError) else Recovery.RETRY
-    said = f"{error.message}: {error.cause}" if error.cause else error.message
-    return Verdict(Status.UNSENT, said, remedy=error.remedy, recovery=recovery)
 
 
 def judge(
@@ -79,10 +48,10 @@ def judge(
             return MISSING
     if error.code != SAME_KEY and error.status in (401, 409, 429, 503):
         return Verdict(
-            Status.UNSENT, _said(error), error.code or None, remedy="Wait and try again.", recovery=Recovery.RETRY
+            Status.UNSENT, said(error), error.code or None, remedy="Wait and try again.", recovery=Recovery.RETRY
         )
     if error.status == 408 or error.status >= 500:
-        return indeterminate(_said(error))
+        return indeterminate(said(error))
     return _refusal(error, table, values, list(fields))
 
 
@@ -94,12 +63,12 @@ def is_doubtful(answer: PartAnswer | None, kind: WriteKind) -> bool:
 
 def _refusal(error: ServiceError, table: ApiTable, values: Mapping[str, Any], fields: list[str]) -> Verdict:
     field = field_meant(error, table, values, fields)
-    said = _said(error)
+    words = said(error)
     if error.code == TOO_LONG and field is not None:
         limit = table.table.field(field).max_length
-        said = f"{field} takes {limit} characters, the value has {len(str(values[field]))}."
+        words = f"{field} takes {limit} characters, the value has {len(str(values[field]))}."
     recovery, remedy = _cure(error)
-    return Verdict(Status.REFUSED, said, error.code or str(error.status), field, remedy, recovery)
+    return Verdict(Status.REFUSED, words, error.code or str(error.status), field, remedy, recovery)
 
 
 def _cure(error: ServiceError) -> tuple[Recovery, str]:
@@ -122,10 +91,6 @@ def _cure(error: ServiceError) -> tuple[Recovery, str]:
     if code.startswith("Internal_"):
         return Recovery.RETRY, "Try again; look into Business Central's own log if it stays so."
     return Recovery.DATA, "Correct the record: the rules of Business Central refuse it."
-
-
-def _said(error: ServiceError) -> str:
-    return error.message or error.code or f"HTTP {error.status}"
 
 
 def field_meant(error: ServiceError, table: ApiTable, values: Mapping[str, Any], fields: list[str]) -> str | None:

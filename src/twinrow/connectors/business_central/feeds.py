@@ -7,11 +7,9 @@ each page asks for what comes behind the *value* that the last record had.
 **By row version** (twinrow's own pages). Before anything else the version is asked for below which everything is committed;
 records from the last such version up to this one are all that changed. Nothing is missed and nothing comes twice.
 
-**By time** (the standard API). Times are set when a record is written, not when it is committed, so each feed goes back by
-the overlap. Within a feed, records of one moment stay together: what shares its time with the last record of an answer is
-left to the next. The service compares times less exactly than it prints them, so each answer is asked for with a margin and
-cut here. A moment that fills a whole answer (a migration stamps all its records alike) is read by the service's own links,
-in the order of the key, which no change upsets.
+**By time** (the standard API; `odata.time_feed`). The service compares times less exactly than it prints them, so each answer
+is asked for with a margin and cut here. A moment that fills a whole answer is read by the service's own links in the order of
+the key, which no change upsets.
 
 Words: a *position* is what cursors and watermarks hold; its first letter says which kind of feed it belongs to.
 """
@@ -21,13 +19,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from itertools import chain
 from typing import Self
 
 import msgspec
-import polars as pl
 
-from twinrow.batch.columns import ID, MODIFIED_AT, conform, empty_batch
+from twinrow.batch.columns import conform, empty_batch
 from twinrow.connectors.base import ChangePage, ChangeRequest, FeedKind
 from twinrow.connectors.business_central.filters import TIME_TOLERANCE, filter_text
 from twinrow.connectors.business_central.reading import LinkLost, Reading
@@ -39,10 +35,8 @@ from twinrow.connectors.odata.errors import RequestRefused
 from twinrow.connectors.odata.filters import instant_literal
 from twinrow.connectors.odata.paging import unreadable
 from twinrow.connectors.odata.records import Page, RecordReader
+from twinrow.connectors.odata.time_feed import TimeFeed
 from twinrow.model.errors import FeedExpired, SystemUnavailable
-
-FEWEST_ROWS = 500
-"""A feed by time asks for at least so many records, so that a moment rarely fills an answer."""
 
 LONGEST_ADDRESS = 4_000
 """Characters of an address with a condition; where it would be longer, the condition is left to the reader."""
@@ -51,7 +45,6 @@ BEGINNING = datetime(1, 1, 2, tzinfo=UTC)
 """Stands for times that records may lack: before every other."""
 
 _MILLISECOND = timedelta(milliseconds=1)
-_TIME = "~time"
 # What a feed's own conditions count in a filter.
 _OWN_NODES = 12
 
@@ -84,36 +77,6 @@ class VersionPosition:
         if text[:1] != "v" or not high.isdecimal() or not (last or "0").isdecimal():
             return None
         return cls(int(high), int(last) if last else int(high) - 1)
-
-
-@dataclass(frozen=True, slots=True)
-class TimePosition:
-    """Handed over is everything before `behind`, and what changed at that moment with ids up to `id`.
-
-    `began` is the system's time when the feed began, once it is known.
-    """
-
-    began: datetime | None
-    behind: datetime
-    id: str = ""
-
-    @property
-    def text(self) -> str:
-        """The position as a cursor."""
-        began = self.began.isoformat() if self.began is not None else ""
-        return f"t{began}|{self.behind.isoformat()}|{self.id}"
-
-    @classmethod
-    def read(cls, text: str) -> Self | None:
-        """Return the position that a cursor is; None when it is of another kind."""
-        parts = text[1:].split("|")
-        if text[:1] != "t" or len(parts) != 3:
-            return None
-        try:
-            began = datetime.fromisoformat(parts[0]) if parts[0] else None
-            return cls(began, datetime.fromisoformat(parts[1]), parts[2])
-        except ValueError:
-            return None
 
 
 class Feeds:
@@ -200,110 +163,40 @@ class Feeds:
             raise expired(self._client.system, table.name) from None
 
 
-class _ByTime:
+class _ByTime(TimeFeed[ApiTable]):
     """One feed by time."""
 
+    beginning = BEGINNING
+    moment = 2 * TIME_TOLERANCE + _MILLISECOND
+    most_rows = MOST_ROWS
+
     def __init__(self, site: Site, reading: Reading, table: ApiTable, request: ChangeRequest) -> None:
-        self._client = site.client
+        super().__init__(site.client, table, request, site.settings.page_rows)
         self._reading = reading
-        self._table = table
-        self._request = request
         self._reader = reading.reader(table, request.fields)
         self._select = reading.selected(table, request.fields)
-        self._asked = max(FEWEST_ROWS, min(request.page_rows, site.settings.page_rows))
 
-    def pages(self) -> Iterator[ChangePage]:
-        """Yield the pages of the feed."""
-        position = self._position()
-        ended = False
-        while not ended:
-            page = self._page(_from(position.behind), [self._select, f"$orderby={MODIFIED}"])
-            if position.began is None:
-                # Not before the first answer: the overlap covers what was written while it was made.
-                position = replace(position, began=self._client.time.now())
-            times = page.frame.get_column(_TIME)
-            ended = page.next_link is None
-            if not times.is_sorted() or (times.is_empty() and not ended):
-                raise disordered(self._client.system, self._table.name, MODIFIED)
-            rest = self._behind(position, page.frame)
-            if ended:
-                yield from self._slices(rest, position, ended=True)
-                return
-            last: datetime = times[-1]
-            complete = rest.filter(pl.col(_TIME) < last)
-            yield from self._slices(complete, position, ended=False)
-            if last > position.behind:
-                position = TimePosition(position.began, last)
-            elif page.frame.height >= self._asked and self._asked < MOST_ROWS:
-                self._asked = min(self._asked * 4, MOST_ROWS)
-            else:
-                yield from self._moment(position)
-                position = TimePosition(position.began, position.behind + 2 * TIME_TOLERANCE + _MILLISECOND)
+    def _page_from(self, behind: datetime) -> Page:
+        return self._page(_from(behind), self._select, f"$orderby={MODIFIED}")
 
-    def _moment(self, position: TimePosition) -> Iterator[ChangePage]:
-        """Yield what changed at a moment that fills more than an answer: by the service's links, in the order of the key.
+    def _pages_of_moment(self, behind: datetime) -> Iterator[Page]:
+        # Without another order the service hands records over in that of the key.
+        end = f"{MODIFIED} le {instant_literal(behind + 3 * TIME_TOLERANCE)}"
+        first = self._page(" and ".join(filter(None, (_from(behind), end))), self._select)
+        yield first
+        yield from self._reading.behind(self._table, first.next_link, self._asked, self._reader)
 
-        Whoever breaks off in here begins again before the moment.
-        """
-        end = position.behind + 2 * TIME_TOLERANCE
-        text = f"{MODIFIED} le {instant_literal(end + TIME_TOLERANCE)}"
-        start = _from(position.behind)
-        first = self._page(f"{start} and {text}" if start else text, [self._select])
-        further = self._reading.behind(self._table, first.next_link, self._asked, self._reader)
-        for page in chain([first], map(self._timed, further)):
-            rest = self._behind(position, page.frame).filter(pl.col(_TIME) <= end)
-            for piece in self._pieces(rest):
-                yield self._change_page(piece, position)
+    def _can_ask_for_more(self, page: Page) -> bool:
+        return page.frame.height >= self._asked and super()._can_ask_for_more(page)
 
-    def _page(self, text: str, options: list[str]) -> Page:
-        return self._timed(
-            condition_page(self._reading, self._table, self._request, text, options, self._asked, self._reader)
-        )
+    def _page(self, text: str, *options: str) -> Page:
+        return condition_page(self._reading, self._table, self._request, text, options, self._asked, self._reader)
 
-    @staticmethod
-    def _timed(page: Page) -> Page:
-        time = pl.col(MODIFIED_AT).fill_null(BEGINNING).alias(_TIME)
-        return replace(page, frame=page.frame.with_columns(time))
+    def _expired(self) -> FeedExpired:
+        return expired(self._client.system, self._table.name)
 
-    @staticmethod
-    def _behind(position: TimePosition, frame: pl.DataFrame) -> pl.DataFrame:
-        """Return the records behind a position, in the order of time and id."""
-        later = pl.col(_TIME) > position.behind
-        same = (pl.col(_TIME) == position.behind) & (pl.col(ID) > position.id)
-        return frame.filter(later | same).sort(_TIME, ID)
-
-    def _slices(self, frame: pl.DataFrame, position: TimePosition, *, ended: bool) -> Iterator[ChangePage]:
-        """Yield records in pages of the size asked for; the last one of an ended feed has the watermark."""
-        pieces = self._pieces(frame)
-        if ended and not pieces:
-            pieces = [frame]
-        for number, piece in enumerate(pieces):
-            if piece.height:
-                position = replace(position, behind=piece.get_column(_TIME)[-1], id=piece.get_column(ID)[-1])
-            yield self._change_page(piece, position, finished=ended and number == len(pieces) - 1)
-
-    def _pieces(self, frame: pl.DataFrame) -> list[pl.DataFrame]:
-        rows = self._request.page_rows
-        return [frame[start : start + rows] for start in range(0, frame.height, rows)]
-
-    def _change_page(self, frame: pl.DataFrame, position: TimePosition, *, finished: bool = False) -> ChangePage:
-        began = position.began or self._client.time.now()
-        watermark = TimePosition(None, began).text if finished else None
-        frame = conform(frame, self._table.table, self._request.fields)
-        return ChangePage(frame, position.text, watermark, began - self._table.capabilities.overlap)
-
-    def _position(self) -> TimePosition:
-        request = self._request
-        position: TimePosition | None = TimePosition(None, BEGINNING)
-        if request.cursor is not None:
-            position = TimePosition.read(request.cursor)
-        elif request.since is not None:
-            position = TimePosition.read(request.since)
-            if position is not None:
-                position = replace(position, behind=position.behind - self._table.capabilities.overlap)
-        if position is None:
-            raise expired(self._client.system, self._table.name)
-        return position
+    def _disordered(self) -> SystemUnavailable:
+        return disordered(self._client.system, self._table.name, MODIFIED)
 
 
 def _from(behind: datetime) -> str:
@@ -316,7 +209,7 @@ def condition_page(
     table: ApiTable,
     request: ChangeRequest,
     text: str,
-    options: list[str] | tuple[str, ...],
+    options: tuple[str, ...],
     rows: int,
     reader: RecordReader,
 ) -> Page:

@@ -22,12 +22,7 @@ import polars as pl
 
 from twinrow.batch.columns import ID, MODIFIED_AT, VERSION
 from twinrow.connectors.base import (
-    ERROR,
-    ERROR_CODE,
-    ERROR_FIELD,
     MARK,
-    RECOVERY,
-    REMEDY,
     STATUS,
     CreateKeys,
     Status,
@@ -36,15 +31,7 @@ from twinrow.connectors.base import (
     result_schema,
     sent,
 )
-from twinrow.connectors.business_central.answers import (
-    MISSING,
-    STALE,
-    Verdict,
-    indeterminate,
-    is_doubtful,
-    judge,
-    unsent,
-)
+from twinrow.connectors.business_central.answers import is_doubtful, judge
 from twinrow.connectors.business_central.reading import Reading
 from twinrow.connectors.business_central.site import Site
 from twinrow.connectors.business_central.tables import KEY, MARK_FIELD, ApiTable
@@ -53,15 +40,14 @@ from twinrow.connectors.odata.bodies import json_objects, only_where, text_membe
 from twinrow.connectors.odata.client import Answer, NoAnswer, Outcome
 from twinrow.connectors.odata.filters import is_guid
 from twinrow.connectors.odata.records import PartAnswer, RecordReader
+from twinrow.connectors.odata.verdict import MISSING, STALE, Verdict, unsent, verdict_columns
+from twinrow.connectors.odata.work import Work, check_writable
 from twinrow.model.errors import ConfigurationError, TwinrowError
 from twinrow.model.filters import Comparison
 
 FIRST = ("type", "customerId", "vendorId", "companyNumber", "companyName", "primaryContactNo", "displayName")
 LAST = ("country", "postalCode", "city", "state")
 """What is sent before and after everything else."""
-
-_TOLD = (STATUS, ERROR, ERROR_CODE, ERROR_FIELD, REMEDY, RECOVERY)
-"""The columns of a result that say how a write ended."""
 
 _METHODS = {WriteKind.CREATE: "POST", WriteKind.UPDATE: "PATCH", WriteKind.DELETE: "DELETE"}
 
@@ -77,7 +63,9 @@ class Writing:
 
     def write(self, table: ApiTable, request: WriteRequest) -> pl.DataFrame:
         """Carry the writes out. Raises only when nothing at all was carried out."""
-        self._check(table, request)
+        check_writable(self._client.system, table, request)
+        if request.kind is WriteKind.CREATE and self._takes_ids.get(table.name) is False:
+            raise self._ids_not_taken()
         work = _Work(table, request, self._reading.reader(table, request.answered))
         chosen = request.kind is WriteKind.CREATE and table.capabilities.create_keys is CreateKeys.CHOSEN
         rows: Sequence[int] = work.rows()
@@ -96,23 +84,6 @@ class Writing:
         if latest is not None:
             self._client.time.witnessed(latest)  # type: ignore[arg-type]
         return result
-
-    def _check(self, table: ApiTable, request: WriteRequest) -> None:
-        for name in (*request.fields, *request.answered):
-            table.table.field(name)
-        can = table.capabilities
-        allowed = {
-            WriteKind.CREATE: can.can_create,
-            WriteKind.UPDATE: can.can_update,
-            WriteKind.DELETE: can.can_delete,
-        }
-        if not allowed[request.kind]:
-            raise ConfigurationError(
-                f"The table {table.name} of {self._client.system} can only be read",
-                remedy="Let the mapping go from this system only.",
-            )
-        if request.kind is WriteKind.CREATE and self._takes_ids.get(table.name) is False:
-            raise self._ids_not_taken()
 
     def _ids_not_taken(self) -> ConfigurationError:
         return ConfigurationError(
@@ -148,10 +119,7 @@ class Writing:
 
     def _take(self, work: _Work, rows: Sequence[int], outcome: Outcome) -> None:
         if isinstance(outcome, NoAnswer):
-            if outcome.sent:
-                work.lost(rows, str(outcome.error.cause or outcome.error.message))
-            else:
-                work.not_done(rows, outcome.error)
+            work.unanswered(rows, outcome)
         elif outcome.status >= 500:
             work.lost(rows, str(self._client.refusal(outcome).cause))
         elif outcome.status >= 300:
@@ -202,10 +170,11 @@ class Writing:
                 work.verdicts[row] = MISSING
 
 
-class _Work:
+class _Work(Work):
     """One request under way: what is sent, and what has become of each record so far."""
 
     def __init__(self, table: ApiTable, request: WriteRequest, reader: RecordReader) -> None:
+        super().__init__()
         self.table = table
         self.reader = reader
         self.doubtful: list[int] = []
@@ -216,11 +185,7 @@ class _Work:
         self._versions: list[str | None] = (
             self._frame.get_column(VERSION).to_list() if VERSION in self._frame.columns else [None] * self._frame.height
         )
-        # Without a verdict a record was written.
-        self.verdicts: list[Verdict | None] = [None] * self._frame.height
         self._written: list[tuple[int, Any]] = []
-        self._reached = False
-        self._error: TwinrowError | None = None
 
     def rows(self) -> list[int]:
         """Return the records that can be sent; the others have their verdict."""
@@ -255,7 +220,7 @@ class _Work:
 
     def answered(self, row: int, answer: PartAnswer | None) -> None:
         """Take note of what the service said about a record."""
-        self._reached = True
+        self.reached()
         kind = self._request.kind
         if answer is not None and answer.succeeded and answer.body is not None:
             self._written.append((row, answer.body))
@@ -267,26 +232,9 @@ class _Work:
         if is_doubtful(answer, kind):
             self.doubtful.append(row)
 
-    def lost(self, rows: Sequence[int], why: str) -> None:
-        """Take note that the answer to these records is missing."""
-        self._reached = True
-        for row in rows:
-            self.verdicts[row] = indeterminate(why)
-
-    def not_done(self, rows: Sequence[int], error: TwinrowError) -> None:
-        """Take note that these records certainly were not written."""
-        self._error = self._error or error
-        for row in rows:
-            self.verdicts[row] = unsent(error)
-
-    @property
-    def nothing_done(self) -> TwinrowError | None:
-        """Why nothing at all was carried out, where that is so."""
-        return None if self._reached else self._error
-
     def with_status(self, status: Status) -> list[int]:
         """Return the records with that verdict."""
-        return [row for row, verdict in enumerate(self.verdicts) if verdict is not None and verdict.status is status]
+        return sorted(row for row, verdict in self.verdicts.items() if verdict.status is status)
 
     def key(self, row: int, column: str) -> str | None:
         """Return the id or mark that the request has for a record."""
@@ -307,19 +255,11 @@ class _Work:
         """Return the result of the request."""
         schema = result_schema(self.table.table, self._request.answered)
         creating = self._request.kind is WriteKind.CREATE
-        told = [(row, verdict) for row, verdict in enumerate(self.verdicts) if verdict is not None]
-        verdicts = pl.DataFrame(
-            {
-                "row": [row for row, _ in told],
-                STATUS: [verdict.status.value for _, verdict in told],
-                "there": [verdict.id for _, verdict in told],
-                ERROR: [verdict.error for _, verdict in told],
-                ERROR_CODE: [verdict.code for _, verdict in told],
-                ERROR_FIELD: [verdict.field for _, verdict in told],
-                REMEDY: [verdict.remedy for _, verdict in told],
-                RECOVERY: [verdict.recovery for _, verdict in told],
-            },
-            schema={"row": pl.UInt32(), "there": pl.String(), **{name: schema[name] for name in _TOLD}},
+        verdicts = list(self.verdicts.values())
+        columns = verdict_columns(verdicts)
+        told = pl.DataFrame(
+            {"row": list(self.verdicts), "there": [verdict.id for verdict in verdicts], **columns},
+            schema={"row": pl.UInt32(), "there": pl.String(), **{name: schema[name] for name in columns}},
             strict=False,
         )
         written = self.reader.frame([body for _, body in self._written]).with_columns(
@@ -327,7 +267,7 @@ class _Work:
         )
         asked = pl.Series("asked", [None] * len(self._ids) if creating else self._ids, dtype=pl.String)
         rows = asked.to_frame().with_row_index("row")
-        for part in (verdicts, written):
+        for part in (told, written):
             rows = rows.join(part, on="row", how="left", maintain_order="left")
         rows = rows.with_columns(
             pl.col(STATUS).fill_null(Status.WRITTEN.value), pl.coalesce(ID, "there", "asked").alias(ID)

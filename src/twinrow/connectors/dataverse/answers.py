@@ -15,7 +15,7 @@ from twinrow.connectors.base import Status, WriteKind
 from twinrow.connectors.dataverse.tables import DataverseTable
 from twinrow.connectors.odata.errors import ServiceError
 from twinrow.connectors.odata.multipart import Part
-from twinrow.model.errors import ConfigurationError, TwinrowError
+from twinrow.connectors.odata.verdict import MISSING, STALE, Verdict, indeterminate, said
 from twinrow.model.outcomes import Recovery
 
 DUPLICATE = "0x80040237"
@@ -40,36 +40,6 @@ RELATED_REMEDY = "Synchronize or create the record that is referred to first, or
 _MISSING_ROW = re.compile(r"With Ids? *= *\{?([0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12})")
 _QUOTED = re.compile(r"""["'‘“]_?([A-Za-z]\w*?)(?:_value|@odata\.bind)?["'’”]""")
 _ALTERNATE_KEY = re.compile(r"Entity Key (.+?) (?:requires|violated)")
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """How the write of one record ended. `id` is known where the record is there already."""
-
-    status: Status
-    error: str | None = None
-    code: str | None = None
-    field: str | None = None
-    remedy: str | None = None
-    recovery: Recovery | None = None
-    id: str | None = None
-
-
-WRITTEN = Verdict(Status.WRITTEN)
-STALE = Verdict(Status.STALE)
-MISSING = Verdict(Status.MISSING)
-
-
-def indeterminate(why: str, code: str | None = None) -> Verdict:
-    """Return the verdict on a write whose answer is missing or says nothing."""
-    return Verdict(Status.INDETERMINATE, why, code, recovery=Recovery.RETRY)
-
-
-def unsent(error: TwinrowError) -> Verdict:
-    """Return the verdict on a write that certainly was not carried out, for a reason that concerns no single record."""
-    recovery = Recovery.CONFIGURATION if isinstance(error, ConfigurationError) else Recovery.RETRY
-    said = f"{error.message}: {error.cause}" if error.cause else error.message
-    return Verdict(Status.UNSENT, said, remedy=error.remedy, recovery=recovery)
 
 
 def not_now(error: ServiceError) -> Verdict:
@@ -123,11 +93,6 @@ def may_exist(part: Part, kind: WriteKind) -> bool:
 def may_be_missing(part: Part, kind: WriteKind) -> bool:
     """Whether a refusal does not say if it is the record that is missing, or one that it refers to."""
     return kind is not WriteKind.CREATE and part.status == 404 and _missing_row(part.error) is None
-
-
-def said(error: ServiceError) -> str:
-    """Return what the service says, in words where it has any."""
-    return error.message or error.code or f"HTTP {error.status}"
 
 
 def _missing_row(error: ServiceError) -> str | None:

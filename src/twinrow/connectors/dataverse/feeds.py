@@ -8,10 +8,8 @@ columns that were asked for, so one whose columns are not those that are wanted 
 longer knows, or one from a later state of the database than the present one (it was restored): then the table is read again.
 The service takes no condition here.
 
-**By time**, where change tracking is off. Times are set when a row is written, not when it is committed, so each feed goes
-back by the overlap. Rows of one second stay together: what shares its time with the last row of an answer is left to the
-next, which asks for what changed in that second or later. A second that fills a whole answer is read by the service's own
-links. So nothing depends on the order in which the service sorts ids.
+**By time**, where change tracking is off (`odata.time_feed`). A moment is a second: times have no fractions. Since the rows
+of one second stay together, nothing depends on the order in which the service sorts ids.
 
 Words: a *position* is what cursors and watermarks hold; its first letter says which kind of feed it belongs to.
 """
@@ -28,7 +26,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import msgspec
 import polars as pl
 
-from twinrow.batch.columns import DELETED, ID, MODIFIED_AT, conform, empty_batch
+from twinrow.batch.columns import DELETED, ID, conform, empty_batch
 from twinrow.connectors.base import ChangePage, ChangeRequest, FeedKind
 from twinrow.connectors.dataverse.filters import filter_text
 from twinrow.connectors.dataverse.reading import Reading, filtered, preferences
@@ -40,10 +38,8 @@ from twinrow.connectors.odata.errors import RequestRefused, ServiceError, read_e
 from twinrow.connectors.odata.filters import instant_literal
 from twinrow.connectors.odata.paging import unreadable
 from twinrow.connectors.odata.records import Page, WireProperty
+from twinrow.connectors.odata.time_feed import TimeFeed
 from twinrow.model.errors import FeedExpired, SystemUnavailable
-
-FEWEST_ROWS = 500
-"""A feed by time asks for at least so many rows, so that a second seldom fills an answer."""
 
 LONGEST_ADDRESS = 8_000
 """Characters of an address with a condition; where it would be longer, the condition is left to the reader."""
@@ -54,8 +50,6 @@ BEGINNING = datetime(1753, 1, 1, tzinfo=UTC)
 EXPIRED = "0x80044352"
 SCHEMA_CHANGED = "0x80072494"
 
-_SECOND = timedelta(seconds=1)
-_TIME = "~time"
 _CONTEXT = WireProperty("@odata.context", str)
 _GONE_ID = WireProperty("id", str)
 _GONE = "/$deletedEntity"
@@ -88,36 +82,6 @@ class DeltaPosition:
             return None
         try:
             return cls(link, datetime.fromisoformat(began) if began else None)
-        except ValueError:
-            return None
-
-
-@dataclass(frozen=True, slots=True)
-class TimePosition:
-    """Handed over is everything before `behind`, and what changed in that second with ids up to `id`.
-
-    `began` is the system's time when the feed began, once it is known.
-    """
-
-    began: datetime | None
-    behind: datetime
-    id: str = ""
-
-    @property
-    def text(self) -> str:
-        """The position as a cursor or watermark."""
-        began = self.began.isoformat() if self.began is not None else ""
-        return f"t{began}|{self.behind.isoformat()}|{self.id}"
-
-    @classmethod
-    def read(cls, text: str) -> Self | None:
-        """Return the position that a text is; None when it is of another kind."""
-        parts = text[1:].split("|")
-        if text[:1] != "t" or len(parts) != 3:
-            return None
-        try:
-            began = datetime.fromisoformat(parts[0]) if parts[0] else None
-            return cls(began, datetime.fromisoformat(parts[1]), parts[2])
         except ValueError:
             return None
 
@@ -260,60 +224,35 @@ class _Tracked:
         return timedelta(days=EXPIRY_DAYS if days is None else days)
 
 
-class _ByTime:
+class _ByTime(TimeFeed[DataverseTable]):
     """One feed by time."""
 
+    beginning = BEGINNING
+    moment = timedelta(seconds=1)
+    most_rows = MOST_ROWS
+
     def __init__(self, site: Site, reading: Reading, table: DataverseTable, request: ChangeRequest) -> None:
-        self._client = site.client
+        super().__init__(site.client, table, request, site.settings.page_rows)
         self._reading = reading
-        self._table = table
-        self._request = request
         self._reader = reading.reader(table, request.fields)
         self._select = reading.selected(table, request.fields)
         self._annotations = reading.annotations(table, request.fields)
-        self._asked = max(FEWEST_ROWS, _rows(site, request))
 
-    def pages(self) -> Iterator[ChangePage]:
-        """Yield the pages of the feed."""
-        position = self._position()
-        ended = False
-        while not ended:
-            page = self._page(_from(position.behind), self._select, f"$orderby={MODIFIED},{self._table.key}")
-            if position.began is None:
-                # Not before the first answer: the overlap covers what was written while it was made.
-                position = replace(position, began=self._client.time.now())
-            times = page.frame.get_column(_TIME)
-            ended = page.next_link is None
-            if not times.is_sorted() or (times.is_empty() and not ended):
-                raise disordered(self._client.system, self._table.name)
-            rest = self._behind(position, page.frame)
-            if ended:
-                yield from self._slices(rest, position, ended=True)
-                return
-            last: datetime = times[-1]
-            yield from self._slices(rest.filter(pl.col(_TIME) < last), position, ended=False)
-            if last > position.behind:
-                position = TimePosition(position.began, last)
-            elif self._asked < MOST_ROWS:
-                self._asked = min(self._asked * 4, MOST_ROWS)
-            else:
-                yield from self._second(position)
-                position = TimePosition(position.began, position.behind + _SECOND)
+    def _page_from(self, behind: datetime) -> Page:
+        return self._page(_from(behind), self._select, f"$orderby={MODIFIED},{self._table.key}")
 
-    def _second(self, position: TimePosition) -> Iterator[ChangePage]:
-        """Yield what changed in a second that fills more than an answer, by the service's links.
+    def _pages_of_moment(self, behind: datetime) -> Iterator[Page]:
+        page = self._page(self._within(behind), self._select)
+        yield page
+        following = self._reading.next_address(self._address("", self._select), page)
+        if following is not None:
+            yield from self._reading.follow(following, self._headers, self._reader)
 
-        Whoever breaks off in here begins again before that second.
-        """
-        page = self._page(_within(position.behind), self._select)
-        while True:
-            rest = self._behind(position, page.frame)
-            for piece in self._pieces(rest):
-                yield self._change_page(piece, position)
-            following = self._reading.next_address(self._address("", self._select), page)
-            if following is None:
-                return
-            page = self._timed(self._reading.page(following, self._headers, self._reader))
+    def _within(self, second: datetime) -> str:
+        """Return the condition for what changed in a second."""
+        if second <= BEGINNING:
+            return f"{MODIFIED} eq null"
+        return f"{_from(second)} and {MODIFIED} lt {instant_literal(second + self.moment, 'seconds')}"
 
     @property
     def _headers(self) -> dict[str, str]:
@@ -331,54 +270,15 @@ class _ByTime:
             if len(address) > LONGEST_ADDRESS:
                 pushed, address = "", self._address(text, *options)
             try:
-                return self._timed(self._reading.page(address, self._headers, self._reader))
+                return self._reading.page(address, self._headers, self._reader)
             except RequestRefused as refusal:
                 self._reading.widen(self._table, condition if pushed else None, refusal)
 
-    @staticmethod
-    def _timed(page: Page) -> Page:
-        time = pl.col(MODIFIED_AT).fill_null(BEGINNING).alias(_TIME)
-        return replace(page, frame=page.frame.with_columns(time))
+    def _expired(self) -> FeedExpired:
+        return expired(self._client.system, self._table.name)
 
-    @staticmethod
-    def _behind(position: TimePosition, frame: pl.DataFrame) -> pl.DataFrame:
-        """Return the rows behind a position, in the order of time and id."""
-        later = pl.col(_TIME) > position.behind
-        same = (pl.col(_TIME) == position.behind) & (pl.col(ID) > position.id)
-        return frame.filter(later | same).sort(_TIME, ID)
-
-    def _slices(self, frame: pl.DataFrame, position: TimePosition, *, ended: bool) -> Iterator[ChangePage]:
-        """Yield rows in pages of the size asked for; the last one of an ended feed has the watermark."""
-        pieces = self._pieces(frame)
-        if ended and not pieces:
-            pieces = [frame]
-        for number, piece in enumerate(pieces):
-            if piece.height:
-                position = replace(position, behind=piece.get_column(_TIME)[-1], id=piece.get_column(ID)[-1])
-            yield self._change_page(piece, position, finished=ended and number == len(pieces) - 1)
-
-    def _pieces(self, frame: pl.DataFrame) -> list[pl.DataFrame]:
-        rows = self._request.page_rows
-        return [frame[start : start + rows] for start in range(0, frame.height, rows)]
-
-    def _change_page(self, frame: pl.DataFrame, position: TimePosition, *, finished: bool = False) -> ChangePage:
-        began = position.began or self._client.time.now()
-        watermark = TimePosition(None, began).text if finished else None
-        frame = conform(frame, self._table.table, self._request.fields)
-        return ChangePage(frame, position.text, watermark, began - self._table.capabilities.overlap)
-
-    def _position(self) -> TimePosition:
-        request = self._request
-        position: TimePosition | None = TimePosition(None, BEGINNING)
-        if request.cursor is not None:
-            position = TimePosition.read(request.cursor)
-        elif request.since is not None:
-            position = TimePosition.read(request.since)
-            if position is not None:
-                position = replace(position, behind=position.behind - self._table.capabilities.overlap)
-        if position is None:
-            raise expired(self._client.system, self._table.name)
-        return position
+    def _disordered(self) -> SystemUnavailable:
+        return disordered(self._client.system, self._table.name)
 
 
 def _rows(site: Site, request: ChangeRequest) -> int:
@@ -388,13 +288,6 @@ def _rows(site: Site, request: ChangeRequest) -> int:
 def _from(behind: datetime) -> str:
     """Return the condition for what changed in a second or later."""
     return f"{MODIFIED} ge {instant_literal(behind, 'seconds')}" if behind > BEGINNING else ""
-
-
-def _within(second: datetime) -> str:
-    """Return the condition for what changed in a second."""
-    if second <= BEGINNING:
-        return f"{MODIFIED} eq null"
-    return f"{_from(second)} and {MODIFIED} lt {instant_literal(second + _SECOND, 'seconds')}"
 
 
 def _version(link: str) -> int | None:

@@ -13,28 +13,8 @@ import msgspec
 import polars as pl
 
 from twinrow.batch.columns import ID, VERSION
-from twinrow.connectors.base import (
-    ERROR,
-    ERROR_CODE,
-    ERROR_FIELD,
-    RECOVERY,
-    REMEDY,
-    STATUS,
-    Status,
-    WriteKind,
-    WriteRequest,
-    result_schema,
-    sent,
-)
-from twinrow.connectors.dataverse.answers import (
-    MISSING,
-    PRIVILEGE_REMEDY,
-    STALE,
-    Verdict,
-    indeterminate,
-    said,
-    unsent,
-)
+from twinrow.connectors.base import STATUS, Status, WriteKind, WriteRequest, result_schema, sent
+from twinrow.connectors.dataverse.answers import PRIVILEGE_REMEDY
 from twinrow.connectors.dataverse.options import (
     ENGLISH,
     LABEL,
@@ -50,6 +30,7 @@ from twinrow.connectors.dataverse.site import STRONG, Site
 from twinrow.connectors.dataverse.tables import Tables
 from twinrow.connectors.odata.client import Call, NoAnswer
 from twinrow.connectors.odata.errors import read_error
+from twinrow.connectors.odata.verdict import MISSING, STALE, Verdict, indeterminate, said, unsent, verdict_columns
 from twinrow.model.errors import TwinrowError
 from twinrow.model.outcomes import Recovery
 
@@ -236,16 +217,10 @@ def _label_refusal(label: str | None) -> Verdict | None:
 
 def _result(work: _Work, request: WriteRequest) -> pl.DataFrame:
     schema = result_schema(work.table.table, request.answered)
-    verdicts = [verdict for verdict, _ in work.verdicts]
     rows = pl.DataFrame(
         {
-            STATUS: [verdict.status.value for verdict in verdicts],
+            **verdict_columns([verdict for verdict, _ in work.verdicts]),
             ID: pl.Series([verdict.id or id for verdict, id in work.verdicts], dtype=pl.String),
-            ERROR: [verdict.error for verdict in verdicts],
-            ERROR_CODE: [verdict.code for verdict in verdicts],
-            ERROR_FIELD: [verdict.field for verdict in verdicts],
-            REMEDY: [verdict.remedy for verdict in verdicts],
-            RECOVERY: [verdict.recovery for verdict in verdicts],
         },
         strict=False,
     )

@@ -23,33 +23,15 @@ from collections.abc import Sequence
 import polars as pl
 
 from twinrow.batch.columns import ID, MODIFIED_AT, VERSION
-from twinrow.connectors.base import (
-    ERROR,
-    ERROR_CODE,
-    ERROR_FIELD,
-    RECOVERY,
-    REMEDY,
-    STATUS,
-    Status,
-    WriteKind,
-    WriteRequest,
-    result_schema,
-    sent,
-)
+from twinrow.connectors.base import Status, WriteKind, WriteRequest, result_schema, sent
 from twinrow.connectors.dataverse.answers import (
-    MISSING,
     PASSING,
-    STALE,
-    WRITTEN,
     Sent,
-    Verdict,
     bad_id,
-    indeterminate,
     judge,
     lost_reference,
     may_be_missing,
     may_exist,
-    unsent,
 )
 from twinrow.connectors.dataverse.parts import Outgoing, Target, lost_references, outgoing
 from twinrow.connectors.dataverse.reading import Reading, preferences
@@ -62,7 +44,17 @@ from twinrow.connectors.odata.filters import is_guid
 from twinrow.connectors.odata.multipart import Part, batch_call, is_multipart, read_parts
 from twinrow.connectors.odata.pacing import FIRST_WAIT, LONGEST_WAIT, retry_after
 from twinrow.connectors.odata.pause import Pause
-from twinrow.model.errors import ConfigurationError, TwinrowError
+from twinrow.connectors.odata.verdict import (
+    MISSING,
+    STALE,
+    WRITTEN,
+    Verdict,
+    indeterminate,
+    unsent,
+    verdict_columns,
+)
+from twinrow.connectors.odata.work import Work, check_writable
+from twinrow.model.errors import TwinrowError
 
 _MADE_ID = re.compile(r"\(([0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12})\)\s*$")
 _REPRESENTATION = "return=representation"
@@ -79,7 +71,7 @@ class Writing:
 
     def write(self, table: DataverseTable, request: WriteRequest) -> pl.DataFrame:
         """Carry the writes out. Raises only when nothing at all was carried out."""
-        self._check(table, request)
+        check_writable(self._client.system, table, request)
         if request.frame.is_empty():
             return pl.DataFrame(schema=result_schema(table.table, request.answered))
         work = _Work(table, request, self._outgoing(table, request), self._reading)
@@ -94,21 +86,6 @@ class Writing:
         if latest is not None:
             self._client.time.witnessed(latest)  # type: ignore[arg-type]
         return result
-
-    def _check(self, table: DataverseTable, request: WriteRequest) -> None:
-        for name in (*request.fields, *request.answered):
-            table.table.field(name)
-        can = table.capabilities
-        allowed = {
-            WriteKind.CREATE: can.can_create,
-            WriteKind.UPDATE: can.can_update,
-            WriteKind.DELETE: can.can_delete,
-        }
-        if not allowed[request.kind]:
-            raise ConfigurationError(
-                f"The table {table.name} of {self._client.system} can only be read",
-                remedy="Let the mapping go from this system only.",
-            )
 
     def _outgoing(self, table: DataverseTable, request: WriteRequest) -> Outgoing:
         reading = self._reading
@@ -141,10 +118,7 @@ class Writing:
     def _take(self, work: _Work, rows: Sequence[int], outcome: Outcome) -> float | None:
         """Take note of what became of a batch; return the pause in seconds that one of its parts has named."""
         if isinstance(outcome, NoAnswer):
-            if outcome.sent:
-                work.lost(rows, str(outcome.error.cause or outcome.error.message))
-            else:
-                work.not_done(rows, outcome.error)
+            work.unanswered(rows, outcome)
         elif is_multipart(outcome):
             return self._take_parts(work, rows, outcome)
         elif outcome.status >= 500 or outcome.status < 300:
@@ -211,13 +185,13 @@ class Writing:
                 work.verdicts[row] = indeterminate(f"It was written, but cannot be read: {error.message}")
 
 
-class _Work:
+class _Work(Work):
     """One request under way: what is sent, and what has become of each record so far."""
 
     def __init__(self, table: DataverseTable, request: WriteRequest, sending: Outgoing, reading: Reading) -> None:
+        super().__init__()
         self.table = table
         self.answered_fields = request.answered
-        self.verdicts: dict[int, Verdict] = {}
         self.perhaps_existing: list[int] = []
         self.perhaps_missing: list[int] = []
         self.unrepresented: dict[int, str] = {}
@@ -228,8 +202,6 @@ class _Work:
         self._written: dict[int, bytes] = {}
         self._read: list[pl.DataFrame] = []
         self._put_off: list[int] = []
-        self._reached = False
-        self._error: TwinrowError | None = None
 
     def sendable(self) -> list[int]:
         """Return the records that can be sent; the others have their verdict."""
@@ -252,7 +224,7 @@ class _Work:
 
     def answered(self, row: int, part: Part) -> None:
         """Take note of what the service said about a record."""
-        self._reached = True
+        self.reached()
         self.verdicts.pop(row, None)
         kind = self._request.kind
         if part.succeeded:
@@ -280,23 +252,6 @@ class _Work:
         rows, self._put_off = self._put_off, []
         return rows
 
-    def lost(self, rows: Sequence[int], why: str) -> None:
-        """Take note that the answer to these records is missing."""
-        self._reached = True
-        for row in rows:
-            self.verdicts[row] = indeterminate(why)
-
-    def not_done(self, rows: Sequence[int], error: TwinrowError) -> None:
-        """Take note that these records certainly were not written."""
-        self._error = self._error or error
-        for row in rows:
-            self.verdicts[row] = unsent(error)
-
-    @property
-    def nothing_done(self) -> TwinrowError | None:
-        """Why nothing at all was carried out, where that is so."""
-        return None if self._reached else self._error
-
     def id(self, row: int) -> str | None:
         """Return the id that the request has for a record."""
         id = self._ids[row]
@@ -319,13 +274,8 @@ class _Work:
         known = [v.id or (None if creating else self.id(row)) for row, v in enumerate(verdicts)]
         rows = pl.DataFrame(
             {
-                STATUS: [verdict.status.value for verdict in verdicts],
+                **verdict_columns(verdicts),
                 "known": pl.Series(known, dtype=pl.String),
-                ERROR: [verdict.error for verdict in verdicts],
-                ERROR_CODE: [verdict.code for verdict in verdicts],
-                ERROR_FIELD: [verdict.field for verdict in verdicts],
-                REMEDY: [verdict.remedy for verdict in verdicts],
-                RECOVERY: [verdict.recovery for verdict in verdicts],
             },
             strict=False,
         ).with_row_index("row")

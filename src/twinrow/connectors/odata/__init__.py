@@ -7,5 +7,8 @@ requests; neither goes through the records one by one. `batch` puts many request
 `paging` follows links to further pages, `metadata` reads what a service says about its tables, `errors` what it says
 about failures, `server_time` what time it is there.
 
-Nothing here knows a table, or which service it is.
+Both services are asked for changes by time in the same way (`time_feed`), and what has become of a write is said in the same
+words (`verdict`, `work`). What differs between them, the connectors say.
+
+Nothing here knows which table it is (`tables` says what is asked of one), or which service.
 """
