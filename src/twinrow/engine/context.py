@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
 from hashlib import blake2b
@@ -72,8 +72,8 @@ class EngineSettings:
 
 
 @dataclass(frozen=True)
-class RunContext:
-    """What both passes of a run share."""
+class MappingContext:
+    """A mapping with the two systems as they are now: what looking at its records needs, whether a run is made or not."""
 
     database: Database
     clock: Clock
@@ -87,22 +87,24 @@ class RunContext:
     """All mappings of the connection by name, for references and lookups."""
     options: RunOptions
     engine: EngineSettings
-    run: RunRow
-    lease: Lease
     environments: Mapping[Side, str]
     """Which systems these are (`Identity.environment`)."""
 
 
 @dataclass(frozen=True)
-class PassContext:
-    """What one pass works with."""
+class RunContext(MappingContext):
+    """What both passes of a run share."""
 
-    shared: RunContext
+    run: RunRow
+    lease: Lease
+
+
+@dataclass(frozen=True)
+class ReadContext:
+    """What looking at records in the direction of one pass needs."""
+
+    shared: MappingContext
     pass_: Pass
-    job: JobRow
-    shape: int
-    """The number of the shape in which this run writes bases."""
-    newest_related: dict[int, int] = field(default_factory=dict)
 
     @property
     def mapping(self) -> StoredMapping:
@@ -199,3 +201,13 @@ class PassContext:
     def coupled_only_shape(self) -> str:
         """The shape of a watermark before which records were left alone because they were not coupled."""
         return f"{self.feed_shape}\nonly coupled"
+
+
+@dataclass(frozen=True)
+class PassContext(ReadContext):
+    """What one pass of a run works with."""
+
+    shared: RunContext
+    job: JobRow
+    shape: int
+    """The number of the shape in which this run writes bases."""

@@ -11,7 +11,7 @@ import polars as pl
 
 from twinrow.batch.columns import ID, empty_batch
 from twinrow.batch.hooks import CouplingLookup, HookContext, TableLookup, lookup
-from twinrow.engine.context import PassContext
+from twinrow.engine.context import ReadContext
 from twinrow.engine.fields import FieldPlan
 from twinrow.model.filters import Comparison
 from twinrow.model.mapping import TableMapping
@@ -31,7 +31,7 @@ def related_mappings(mapping: TableMapping, known: Mapping[str, StoredMapping]) 
 class References:
     """Translates the references of a pass, remembering what it has found."""
 
-    def __init__(self, context: PassContext) -> None:
+    def __init__(self, context: ReadContext) -> None:
         self._context = context
         self._found: dict[int, pl.DataFrame] = {}
 
@@ -124,7 +124,7 @@ def _same(values: pl.Series) -> pl.DataFrame:
     return pl.DataFrame({"value": values, "id": values})
 
 
-def rule_lookups(context: PassContext, frame: pl.DataFrame) -> tuple[pl.DataFrame, HookContext]:
+def rule_lookups(context: ReadContext, frame: pl.DataFrame) -> tuple[pl.DataFrame, HookContext]:
     """Make the lookups that the mapping's rules ask for; return the frame with their columns, and what rules may know."""
     found: dict[str, pl.DataFrame] = {}
     for rule in context.shared.rules:
@@ -140,7 +140,7 @@ def rule_lookups(context: PassContext, frame: pl.DataFrame) -> tuple[pl.DataFram
     return frame, HookContext(hooks.pass_, hooks.source, hooks.destination, hooks.settings, found)
 
 
-def _join_counterparts(context: PassContext, frame: pl.DataFrame, wanted: CouplingLookup) -> pl.DataFrame:
+def _join_counterparts(context: ReadContext, frame: pl.DataFrame, wanted: CouplingLookup) -> pl.DataFrame:
     column = lookup(wanted.name)
     mapping = context.shared.mappings.get(wanted.mapping)
     if mapping is None or mapping.local_guid is None or wanted.column not in frame.columns:
@@ -155,7 +155,7 @@ def _join_counterparts(context: PassContext, frame: pl.DataFrame, wanted: Coupli
     return frame.join(pairs, on=wanted.column, how="left", maintain_order="left")
 
 
-def _rows(context: PassContext, frame: pl.DataFrame, wanted: TableLookup) -> pl.DataFrame:
+def _rows(context: ReadContext, frame: pl.DataFrame, wanted: TableLookup) -> pl.DataFrame:
     connector = context.shared.ends[wanted.side].connector
     if wanted.column is None or wanted.key is None:
         return connector.select(wanted.table, wanted.fields, wanted.condition)

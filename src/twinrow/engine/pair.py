@@ -14,7 +14,7 @@ from twinrow.batch.filters import filter_expression
 from twinrow.batch.hooks import HookContext
 from twinrow.engine import columns as c
 from twinrow.engine.carry import destination_texts
-from twinrow.engine.context import PassContext
+from twinrow.engine.context import PassContext, ReadContext
 from twinrow.model.filters import Comparison
 from twinrow.store.bases import base_column, bases_of_shape, read_bases
 from twinrow.store.couplings import GONE, State, by_record
@@ -66,7 +66,7 @@ def pair(context: PassContext, frame: pl.DataFrame) -> pl.DataFrame:
     return frame
 
 
-def _from_source(context: PassContext, couplings: pl.DataFrame) -> pl.DataFrame:
+def _from_source(context: ReadContext, couplings: pl.DataFrame) -> pl.DataFrame:
     """Name the columns of couplings from the pass's point of view."""
     source, destination = context.pass_.source.value, context.pass_.destination.value
     return couplings.select(
@@ -85,7 +85,7 @@ def _prefixed(pending: pl.DataFrame) -> pl.DataFrame:
     return pending.rename({name: PENDING + name for name in PENDING_SCHEMA if name != ID})
 
 
-def _in_filter(context: PassContext) -> pl.Expr:
+def _in_filter(context: ReadContext) -> pl.Expr:
     if context.condition is None:
         return pl.lit(True)
     return filter_expression(context.condition, context.source.table) | pl.col(DELETED)
@@ -98,7 +98,7 @@ def _look_again_at_old_shapes(context: PassContext, frame: pl.DataFrame) -> pl.D
     return frame.with_columns(pl.col(KNOWN_VERSION) & pl.col(c.COUPLING).is_in(current.implode()).fill_null(False))
 
 
-def admit(context: PassContext, hooks: HookContext, frame: pl.DataFrame) -> pl.DataFrame:
+def admit(context: ReadContext, hooks: HookContext, frame: pl.DataFrame) -> pl.DataFrame:
     """Add `@admitted`: whether the rules of the mapping let the record take part."""
     admitted = pl.lit(True)
     for rule in context.shared.rules:
@@ -108,7 +108,7 @@ def admit(context: PassContext, hooks: HookContext, frame: pl.DataFrame) -> pl.D
     return frame.with_columns((admitted | pl.col(DELETED)).alias(ADMITTED))
 
 
-def join_bases(context: PassContext, frame: pl.DataFrame) -> pl.DataFrame:
+def join_bases(context: ReadContext, frame: pl.DataFrame) -> pl.DataFrame:
     """Add `base_source.i` and `base_destination.i`, and `retried.i` for references that were left unresolved."""
     pass_ = context.pass_
     numbers = frame.get_column(c.COUPLING).drop_nulls().to_list()
@@ -130,7 +130,7 @@ def join_bases(context: PassContext, frame: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def find_natural(context: PassContext, hooks: HookContext, frame: pl.DataFrame) -> pl.DataFrame:
+def find_natural(context: ReadContext, hooks: HookContext, frame: pl.DataFrame) -> pl.DataFrame:
     """Give uncoupled records the counterpart that a rule recognizes; a counterpart that is coupled already is not taken.
 
     Sets `@destination_id` and `@natural`; where the only counterpart belongs to another record, `@coupled_elsewhere`.
@@ -168,7 +168,7 @@ def find_natural(context: PassContext, hooks: HookContext, frame: pl.DataFrame) 
     ).drop("@natural_key", "@natural_id", "@taken")
 
 
-def needs_counterpart(context: PassContext) -> pl.Expr:
+def needs_counterpart(context: ReadContext) -> pl.Expr:
     """Return where the counterpart must be read before anything can be decided."""
     always = (
         context.options.named
@@ -186,7 +186,7 @@ def needs_counterpart(context: PassContext) -> pl.Expr:
     return pl.col(c.DESTINATION_ID).is_not_null() & ~pl.col(c.FETCHED) & (must | pl.col(NATURAL) | gone)
 
 
-def fetch_counterparts(context: PassContext, frame: pl.DataFrame, which: pl.Expr) -> pl.DataFrame:
+def fetch_counterparts(context: ReadContext, frame: pl.DataFrame, which: pl.Expr) -> pl.DataFrame:
     """Read the counterparts of the chosen rows; set `@fetched`, `@missing`, `@token` and `found.i` there."""
     chosen = frame.select(which).to_series()
     names = [c.found(plan.index) for plan in context.plans.plans]

@@ -18,8 +18,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from twinrow.batch.hooks import Rule
 from twinrow.connectors.base import Connector
 from twinrow.engine.changes import is_guid
-from twinrow.engine.context import End, EngineSettings, PassContext, RunContext, RunOptions
-from twinrow.engine.fields import plan_fields
+from twinrow.engine.context import End, EngineSettings, MappingContext, PassContext, RunContext, RunOptions
+from twinrow.engine.fields import FieldPlans, plan_fields
 from twinrow.engine.passes import PassRun, Progress
 from twinrow.model.errors import ConfigurationError, LeaseLost, RecordNotFound, TwinrowError, UnknownName
 from twinrow.model.protocols import Clock
@@ -72,15 +72,8 @@ class Engine:
         mapping = self.mappings[name]
         ends = self._ends(mapping)
         _check_named(options, ends)
-        rules = tuple(self._rule(rule) for rule in mapping.mapping.rules)
-        plans = plan_fields(
-            mapping.mapping,
-            {side: end.table for side, end in ends.items()},
-            self.transformations,
-            rules,
-            self.settings,
-        )
-        environments = {side: self.connectors[side].identify().environment for side in Side}
+        rules, plans = self._fields(mapping, ends)
+        environments = self._environments()
         resumed = True
         while resumed:
             with self._lease(mapping, options, round_id) as (lease, run, resumed):
@@ -112,6 +105,40 @@ class Engine:
                 resumed = resumed and asked != options
         with self.database.reading() as connection:
             return get_run(connection, run.id)
+
+    def reading(self, name: str) -> MappingContext:
+        """Return what looking at a mapping's records needs, without a run. Raises as `run` does, but never for a lease."""
+        mapping = self.mappings[name]
+        ends = self._ends(mapping)
+        rules, plans = self._fields(mapping, ends)
+        environments = self._environments()
+        with self.database.transaction() as connection:
+            _check_systems(connection, mapping, environments)
+            guids = {side: ends[side].table.key_is_guid for side in Side}
+            mapping = fix_keys(connection, mapping.id, guids[Side.LOCAL], guids[Side.INTEGRATION])
+            known = {one.name: one for one in list_mappings(connection, mapping.connection_id)}
+        return MappingContext(
+            database=self.database,
+            clock=self.clock,
+            mapping=mapping,
+            ends=ends,
+            plans=plans,
+            rules=rules,
+            transformations=self.transformations,
+            settings=self.settings,
+            mappings=known,
+            options=RunOptions(),
+            engine=self.engine,
+            environments=environments,
+        )
+
+    def _fields(self, mapping: StoredMapping, ends: Mapping[Side, End]) -> tuple[tuple[Rule, ...], FieldPlans]:
+        rules = tuple(self._rule(rule) for rule in mapping.mapping.rules)
+        tables = {side: end.table for side, end in ends.items()}
+        return rules, plan_fields(mapping.mapping, tables, self.transformations, rules, self.settings)
+
+    def _environments(self) -> dict[Side, str]:
+        return {side: self.connectors[side].identify().environment for side in Side}
 
     def _rule(self, name: str) -> Rule:
         if name not in self.rules:
