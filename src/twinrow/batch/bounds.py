@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import polars as pl
 
-MAXIMUM_ROWS = 5_000
+MAXIMUM_ROWS = 20_000
 MAXIMUM_BYTES = 16 * 1024 * 1024
 
 

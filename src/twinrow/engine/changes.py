@@ -84,7 +84,7 @@ def is_guid(id: str) -> bool:
 def _fetched(context: PassContext, ids: list[str], stage: str) -> Iterator[SourceBatch]:
     """Yield the source records with these ids; coupled ones that are gone come as deleted."""
     source = context.source
-    step = context.shared.engine.page_rows
+    step = context.batch_rows
     for start in range(0, len(ids), step):
         chunk = ids[start : start + step]
         frame = source.connector.fetch(source.table.name, context.source_fields, chunk)
@@ -132,7 +132,7 @@ def _pages(context: PassContext, since: str | None, cursor: str | None) -> Itera
             check_fence(connection, context.shared.lease)
             prune_seen(connection, context.mapping.id, context.pass_.source, None)
     request = ChangeRequest(
-        source.table.name, context.source_fields, since, cursor, context.condition, context.shared.engine.page_rows
+        source.table.name, context.source_fields, since, cursor, context.condition, context.batch_rows
     )
     for page in source.connector.changes(request):
         yield from _slices(context, page)
@@ -149,7 +149,7 @@ def _slices(context: PassContext, page: ChangePage) -> Iterator[SourceBatch]:
     watermark = None
     if page.watermark is not None:
         watermark = Watermark(page.watermark, context.feed_shape, context.shared.clock.now())
-    slices = list(bounded(frame, context.shared.engine.page_rows))
+    slices = list(bounded(frame, context.batch_rows))
     if not slices:
         yield SourceBatch(frame, CHANGES, page.cursor, page.recheck_from, watermark)
         return

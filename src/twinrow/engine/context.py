@@ -24,6 +24,9 @@ from twinrow.store.leases import Lease
 from twinrow.store.mappings import StoredMapping
 from twinrow.store.runs import JobRow, RunRow
 
+_USUAL_ROWS = 5_000
+"""Records that any destination is sent at once; a connector divides them as its system wants."""
+
 
 class RunOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What was asked of a run; stored with it, so that whoever takes it over does the same.
@@ -65,7 +68,7 @@ class EngineSettings:
     token no longer held or its answer was missing.
     """
 
-    page_rows: int = 5_000
+    page_rows: int = 20_000
     attempts: int = 5
     heartbeat: timedelta = timedelta(seconds=10)
     delete_check_interval: timedelta = timedelta(hours=24)
@@ -135,6 +138,11 @@ class ReadContext:
     def destination(self) -> End:
         """The end that is written."""
         return self.shared.ends[self.pass_.destination]
+
+    @property
+    def batch_rows(self) -> int:
+        """The most records that are worked on at once: no more than the destination can well be sent, above the usual."""
+        return min(self.shared.engine.page_rows, max(_USUAL_ROWS, self.destination.capabilities.batch_rows))
 
     @cached_property
     def hooks(self) -> HookContext:

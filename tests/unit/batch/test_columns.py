@@ -93,4 +93,4 @@ def test_a_record_larger_than_the_bound_comes_alone() -> None:
 
 def test_a_frame_without_rows_yields_nothing() -> None:
     assert list(bounded(empty_batch(CUSTOMERS, ["name"]))) == []
-    assert MAXIMUM_ROWS == 5_000
+    assert MAXIMUM_ROWS == 20_000

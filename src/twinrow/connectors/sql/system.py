@@ -35,7 +35,7 @@ from twinrow.model.errors import ConfigurationError, SystemUnavailable, TwinrowE
 from twinrow.model.filters import Filter
 from twinrow.model.tables import Table
 
-BATCH_ROWS = 5_000
+BATCH_ROWS = 20_000
 IDS_ROWS = 50_000
 FETCH_ROWS = 20_000
 
