@@ -12,8 +12,9 @@ from typing import Any, Self, overload
 
 import polars as pl
 
-from twinrow.actions import coupling, mappings, setup, synchronization, systems, work
+from twinrow.actions import coupling, journal, mappings, setup, synchronization, systems, work
 from twinrow.actions.context import ActionContext
+from twinrow.actions.journal import JournalPage
 from twinrow.actions.results import Job, Round, Run
 from twinrow.actions.setup import SetUp
 from twinrow.actions.work import MappingStatus
@@ -27,6 +28,7 @@ from twinrow.store.conflicts import Conflict
 from twinrow.store.database import open_database
 from twinrow.store.errors import ErrorRow
 from twinrow.store.pending import PendingRecord
+from twinrow.store.retention import Retention
 from twinrow.store.systems import Pair, System
 
 
@@ -216,6 +218,24 @@ class Workspace:
     def retry_skipped(self, mapping: str, numbers: list[int] | None = None) -> int:
         """Take skipped records off the list, so that the next run tries them."""
         return work.retry_skipped(self.context, mapping, numbers)
+
+    # The journal.
+
+    def show_journal(self, mapping: str | None = None, **choice: Any) -> JournalPage:
+        """Return what was written, newest first; `choice` as in `actions.journal.show_journal`."""
+        return journal.show_journal(self.context, mapping, **choice)
+
+    def prune_journal(self, days: int | None = None) -> int:
+        """Forget what was written longer ago than the store keeps it, or than `days`."""
+        return journal.prune_journal(self.context, days)
+
+    def keep_journal(self, days: int | None, *, jobs: int | None = None) -> Retention:
+        """Say for how many days the journal is kept, and jobs with their errors; None: for ever."""
+        return journal.keep_journal(self.context, days, jobs=jobs)
+
+    def show_retention(self) -> Retention:
+        """Return how long the journal is kept, and jobs with their errors."""
+        return journal.show_retention(self.context)
 
     def status(self) -> list[MappingStatus]:
         """Return how each mapping stands."""

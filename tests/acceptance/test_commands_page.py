@@ -20,6 +20,8 @@ from tests.acceptance.test_documents import (
     PENDING,
     RUN,
     STATUS,
+    WRITE,
+    WRITTEN_FIELD,
 )
 from twinrow.cli import application
 from twinrow.cli.failures import ORDER
@@ -63,6 +65,9 @@ may come. Times are in ISO form and UTC, spans are seconds, decimals are texts, 
 | `jobs list` | `jobs`, each with the number of its `run` |
 | `errors list`, `conflicts list`, `pending list` | `errors`, `conflicts`, `pending` |
 | `pending retry` | `mapping`, `retried` |
+| `journal show` | `writes`, newest first; `next` is what `--after` takes to go on, null at the end |
+| `journal keep` | `journal_days`, `jobs_days`; null: for ever |
+| `journal prune` | `forgotten` (how many writes) |
 | `status` | `mappings` |
 | `couplings list` | `mapping`, `total`, `couplings` with `local_id` and `integration_id` |
 | `system list` | `systems` with `name`, `kind`, `settings` |
@@ -84,6 +89,8 @@ KEYS = {
     "a conflict": CONFLICT,
     "its `local` and `integration`": CONFLICT_SIDE,
     "a pending record": PENDING,
+    "a write": WRITE,
+    "one of its `fields`": WRITTEN_FIELD,
     "a mapping in `status`": STATUS,
 }
 

@@ -69,6 +69,33 @@ PENDING = {
 }
 CONFLICT = {"id", "job", "mapping", "field", "local", "integration", "since", "at"}
 CONFLICT_SIDE = {"record", "field", "value", "caption", "before", "before_known", "modified_at", "modified_by"}
+WRITE = {
+    "number",
+    "mapping",
+    "run",
+    "kind",
+    "side",
+    "at",
+    "decision",
+    "asked",
+    "who",
+    "local",
+    "integration",
+    "erased",
+    "fields",
+}
+WRITTEN_FIELD = {
+    "key",
+    "name",
+    "caption",
+    "rule",
+    "old",
+    "old_known",
+    "old_caption",
+    "new",
+    "new_known",
+    "new_caption",
+}
 STATUS = {
     "mapping",
     "direction",
@@ -161,3 +188,25 @@ def test_what_is_set_up_is_documents(synchronized: SandboxPair, terminal: Termin
     again = terminal.read("connection", "setup")
     assert keys(again) == {"connection", "found", "made", "mappings", "warnings"}
     assert again["made"] == []
+
+
+def test_the_journal_is_a_document_and_a_text(synchronized: SandboxPair, terminal: Terminal) -> None:
+    account = next(row for row in rows(synchronized, "account") if row["customertypecode"] == 3)
+    edit(synchronized, "account", accountid=account["accountid"], websiteurl="https://new.example")
+    terminal.run("sync", "CUSTOMER")
+    document = terminal.read("journal", "show", "CUSTOMER", "--record", account["accountid"], "--limit", "1")
+    (write,) = document["writes"]
+    assert document["next"] == write["number"]
+    assert keys(write) == WRITE
+    (field,) = write["fields"]
+    assert keys(field) == WRITTEN_FIELD
+    assert (write["side"], write["decision"], field["new"]) == ("local", "source_changed", "https://new.example")
+    shown = terminal.run("journal", "show", "CUSTOMER", "--record", account["accountid"], "--field", "website")
+    assert "“https://new.example”" in shown.out
+    assert "changed in" in shown.out
+    older = terminal.read("journal", "show", "--record", account["accountid"], "--after", document["next"])
+    assert older["writes"][-1]["kind"] == "create"
+    assert terminal.read("journal", "keep", "365", "--jobs", "30") == {"journal_days": 365, "jobs_days": 30}
+    assert terminal.read("journal", "keep", "forever") == {"journal_days": None, "jobs_days": 30}
+    assert terminal.read("journal", "prune", "--days", "1") == {"forgotten": 0}
+    terminal.run("journal", "keep", "soon", code=2)

@@ -12,6 +12,7 @@ from twinrow.cli.connections import connection
 from twinrow.cli.coupling import couple, couplings
 from twinrow.cli.demo import demo
 from twinrow.cli.failures import Commands
+from twinrow.cli.journal import journal
 from twinrow.cli.mappings import mapping
 from twinrow.cli.sandbox import sandbox
 from twinrow.cli.sync import sync
@@ -48,6 +49,7 @@ application.add_typer(jobs, name="jobs", rich_help_panel=LOOKING)
 application.add_typer(errors, name="errors", rich_help_panel=LOOKING)
 application.add_typer(conflicts, name="conflicts", rich_help_panel=LOOKING)
 application.add_typer(pending, name="pending", rich_help_panel=LOOKING)
+application.add_typer(journal, name="journal", rich_help_panel=LOOKING)
 application.add_typer(couplings, name="couplings", rich_help_panel=LOOKING)
 application.command(rich_help_panel=LOOKING)(version)
 

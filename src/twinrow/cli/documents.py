@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from twinrow.model.sides import Side
+
 if TYPE_CHECKING:
+    from twinrow.actions.journal import Write
     from twinrow.actions.results import Job, Run
     from twinrow.actions.work import MappingStatus
     from twinrow.cli.conflict_values import ReadableConflict
@@ -175,6 +178,25 @@ def conflict_document(conflict: ReadableConflict) -> Document:
         **{side.value: asdict(said) for side, said in conflict.sides.items()},
         "since": conflict.since,
         "at": conflict.at,
+    }
+
+
+def write_document(write: Write) -> Document:
+    """Return a write of the journal: the record on both sides, and what was there before and after."""
+    return {
+        "number": write.number,
+        "mapping": write.mapping,
+        "run": write.run,
+        "kind": write.kind,
+        "side": write.side.value,
+        "at": write.at,
+        "decision": write.decision.name.lower() if write.decision is not None else None,
+        "asked": write.asked,
+        "who": write.who,
+        "local": write.records.get(Side.LOCAL),
+        "integration": write.records.get(Side.INTEGRATION),
+        "erased": write.erased,
+        "fields": [asdict(field) for field in write.fields],
     }
 
 

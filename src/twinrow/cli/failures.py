@@ -40,6 +40,7 @@ ORDER = (
     "errors",
     "conflicts",
     "pending",
+    "journal",
     "couplings",
     "version",
 )

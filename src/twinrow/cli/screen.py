@@ -90,6 +90,14 @@ def plural(count: int, one: str, many: str | None = None) -> str:
     return f"{count:,} {one if count == 1 else many or f'{one}s'}"
 
 
+def told_value(value: object, caption: str = "") -> str:
+    """Return a field's value, with its caption where it is one of a choice."""
+    if value is None:
+        return "(blank)"
+    text = f"“{value}”" if isinstance(value, str) else str(value)
+    return f"{text} {caption}" if caption else text
+
+
 def point(at: datetime | None) -> str:
     """Return a point in time by the clock of this machine: of today the time only, else day and minute."""
     if at is None:

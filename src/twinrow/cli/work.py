@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from twinrow.cli.options import DEFAULT_STORE, AsJson, ConnectionName, Limit, OfMapping, Store
-from twinrow.cli.screen import card, number, plural, point, show, show_lines, span, table
+from twinrow.cli.screen import card, number, plural, point, show, show_lines, span, table, told_value
 from twinrow.cli.session import workspace
 
 if TYPE_CHECKING:
@@ -220,7 +220,7 @@ def _conflict_card(conflict: ReadableConflict, names: Names) -> Any:
     for side, said in conflict.sides.items():
         system = names.systems[side.value]
         lines += [
-            (system, f"{_value(said.value, said.caption)}{_change(said)}"),
+            (system, f"{told_value(said.value, said.caption)}{_change(said)}"),
             ("", f"record {said.record}" if said.record else None),
         ]
     return card(
@@ -228,17 +228,10 @@ def _conflict_card(conflict: ReadableConflict, names: Names) -> Any:
     )
 
 
-def _value(value: object, caption: str = "") -> str:
-    if value is None:
-        return "(blank)"
-    text = f"“{value}”" if isinstance(value, str) else str(value)
-    return f"{text} {caption}" if caption else text
-
-
 def _change(said: ConflictingSide) -> str:
     parts = []
     if said.before_known:
-        parts.append(f"before: {_value(said.before)}")
+        parts.append(f"before: {told_value(said.before)}")
     if said.modified_at is not None:
         parts.append(f"changed {point(said.modified_at)}{f' by {said.modified_by}' if said.modified_by else ''}")
     return f" ({'; '.join(parts)})" if parts else ""

@@ -56,7 +56,10 @@ def is_another(plans: Sequence[FieldPlan], pass_: Pass) -> pl.Expr:
 
 
 def merge_attempts(frame: pl.DataFrame, plans: Sequence[FieldPlan], pass_: Pass) -> pl.DataFrame:
-    """Make the intent the base of rows that were attempted and whose counterpart has been read back."""
+    """Make the intent the base of rows that were attempted and whose counterpart has been read back.
+
+    Adds `recovered_old.i` and `recovered_new.i`, for the journal: what is known to have been carried out.
+    """
     if not any(c.attempt(plan.index) in frame.columns for plan in plans):
         return frame
     here = pl.col(c.ATTEMPTED) & pl.col(c.FETCHED)
@@ -73,7 +76,15 @@ def merge_attempts(frame: pl.DataFrame, plans: Sequence[FieldPlan], pass_: Pass)
         ours = here & (comparable(sent, destination, source) == form).fill_null(False)
         ours_earlier = here & ~ours & (comparable(earlier, destination, source) == form).fill_null(False)
         theirs = here & making & sent.is_not_null() & ~ours & ~ours_earlier
+        known = c.recovered_new(i) in frame.columns
+        before, left = (
+            pl.col(name) if known else pl.lit(None, dtype=pl.String)
+            for name in (c.recovered_old(i), c.recovered_new(i))
+        )
+        base = pl.when(~making & left.is_null()).then(pl.col(c.base_destination(i))).otherwise(before)
         columns += [
+            pl.when(ours | ours_earlier).then(found).when(theirs).then(sent).otherwise(left).alias(c.recovered_new(i)),
+            pl.when(ours | ours_earlier).then(base).otherwise(before).alias(c.recovered_old(i)),
             pl.when(ours | theirs)
             .then(pl.col(c.attempt_source(i)))
             .when(ours_earlier)

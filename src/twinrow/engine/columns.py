@@ -127,6 +127,16 @@ def attempt_source(index: int) -> str:
     return f"attempt_source.{index}"
 
 
+def recovered_old(index: int) -> str:
+    """Canonical text of the destination's value before a write that was carried out without an answer; null: not known."""
+    return f"recovered_old.{index}"
+
+
+def recovered_new(index: int) -> str:
+    """Canonical text of what a write without an answer is known to have left; null: it did not write the field."""
+    return f"recovered_new.{index}"
+
+
 def returned(index: int) -> str:
     """Canonical text of the destination's value as a write returned it."""
     return f"returned.{index}"

@@ -29,6 +29,7 @@ from twinrow.store.couplings import count_couplings
 from twinrow.store.database import Database
 from twinrow.store.leases import Lease, beat, read_lease, release_lease, take_lease, this_process
 from twinrow.store.mappings import StoredMapping, fix_keys, list_mappings, shape_id
+from twinrow.store.retention import prune_if_due
 from twinrow.store.runs import (
     FAILED,
     FINISHED,
@@ -205,6 +206,7 @@ class Engine:
             held = read_lease(connection, lease.mapping_id)
             if held is not None and held.fence == lease.fence:
                 finish_run(connection, run.id, state, message, self.clock.now())
+                prune_if_due(connection, lease.mapping_id, self.clock.now())
             release_lease(connection, lease)
 
     @contextmanager

@@ -21,6 +21,7 @@ from twinrow.batch.canonical import NULL, canonical
 from twinrow.batch.columns import DELETED, ID, INSTANT, MODIFIED_AT, MODIFIED_BY, VERSION, column_type
 from twinrow.connectors.base import Status
 from twinrow.engine import columns as c
+from twinrow.engine.complete import extra, extra_fields
 from twinrow.engine.context import PassContext
 from twinrow.engine.decide import CREATE, RESTORE
 from twinrow.engine.fields import FieldPlan
@@ -34,7 +35,7 @@ from twinrow.store.conflicts import CONFLICT_SCHEMA, replace_conflicts
 from twinrow.store.couplings import GONE, insert_couplings, remove_couplings, set_state, update_couplings
 from twinrow.store.errors import ERROR_SCHEMA, add_errors
 from twinrow.store.intents import keep_in_intent
-from twinrow.store.journal import NEW, OLD, add_entry
+from twinrow.store.journal import NEW, OLD, UNMAPPED, add_entry
 from twinrow.store.leases import check_fence
 from twinrow.store.pending import PENDING_SCHEMA, clear_conflicts, clear_pending, save_pending, save_unresolved
 from twinrow.store.runs import advance_job
@@ -359,29 +360,77 @@ def _store_bases(connection: Connection, context: PassContext, frame: pl.DataFra
 def _store_journal(connection: Connection, context: PassContext, frame: pl.DataFrame, now: datetime) -> None:
     if frame.is_empty():
         return
-    for creating in (True, False):
-        made = frame.filter(written() & (pl.col("@made") if creating else ~pl.col("@made")))
-        columns: list[pl.Expr] = []
-        for plan in context.plans.plans:
-            if not plan.has_field(context.pass_.destination):
-                continue
-            i = plan.index
-            before = pl.when(c.FETCHED).then(pl.col(c.found(i))).otherwise(pl.col(c.base_destination(i)))
-            sent = pl.col(c.send(i)) if plan.carried_in(context.pass_) else pl.lit(False)
-            told = pl.lit(True) if creating else sent | (pl.col(c.returned(i)) != before).fill_null(False)
-            old = pl.lit(None, dtype=pl.String) if creating else pl.when(told).then(before)
-            columns += [
-                old.alias(OLD + plan.identity),
-                pl.when(told).then(pl.col(c.returned(i))).alias(NEW + plan.identity),
-            ]
-        entry = made.select(
-            pl.col(c.COUPLING).alias("coupling_id"),
-            pl.col(ID).alias("source_id"),
-            pl.col(c.DESTINATION_ID).alias("destination_id"),
-            pl.col(c.DECISION).alias("decision"),
-            *columns,
-        )
-        kind = "create" if creating else "update"
+    told = [plan for plan in context.plans.plans if c.recovered_new(plan.index) in frame.columns]
+    if told:
+        _journal_recovered(connection, context, frame, told, now)
+    made = pl.col("@made")
+    entries = [
+        ("create", _journal_rows(frame.filter(written() & made), _made_columns(context, frame))),
+        ("update", _journal_rows(frame.filter(written() & ~made), _updated_columns(context))),
+    ]
+    for kind, entry in entries:
+        add_entry(connection, context.mapping.id, context.shared.run.id, context.pass_, kind, now, entry)
+
+
+def _journal_rows(frame: pl.DataFrame, columns: Sequence[pl.Expr]) -> pl.DataFrame:
+    return frame.select(
+        pl.col(c.COUPLING).alias("coupling_id"),
+        pl.col(ID).alias("source_id"),
+        pl.col(c.DESTINATION_ID).alias("destination_id"),
+        pl.col(c.DECISION).alias("decision"),
+        pl.col("@written_version").alias("version"),
+        *columns,
+    )
+
+
+def _made_columns(context: PassContext, frame: pl.DataFrame) -> list[pl.Expr]:
+    """Return what a new record holds: the mapped fields, and what templates and rules have filled in besides."""
+    nothing = pl.lit(None, dtype=pl.String)
+    columns: list[pl.Expr] = []
+    for plan in context.plans.plans:
+        if plan.has_field(context.pass_.destination):
+            new = pl.col(c.returned(plan.index)).alias(NEW + plan.identity)
+            columns += [nothing.alias(OLD + plan.identity), new]
+    for name in extra_fields(frame):
+        value = canonical(pl.col(extra(name)), context.destination.table.field(name))
+        new = pl.when(pl.col(extra(name)).is_not_null()).then(value).alias(NEW + UNMAPPED + name)
+        columns += [nothing.alias(OLD + UNMAPPED + name), new]
+    return columns
+
+
+def _updated_columns(context: PassContext) -> list[pl.Expr]:
+    """Return, of an updated record, the fields that were sent and those that the destination has changed itself."""
+    columns: list[pl.Expr] = []
+    for plan in context.plans.plans:
+        if not plan.has_field(context.pass_.destination):
+            continue
+        i = plan.index
+        before = pl.when(c.FETCHED).then(pl.col(c.found(i))).otherwise(pl.col(c.base_destination(i)))
+        sent = pl.col(c.send(i)) if plan.carried_in(context.pass_) else pl.lit(False)
+        told = sent | (pl.col(c.returned(i)) != before).fill_null(False)
+        columns += [
+            pl.when(told).then(before).alias(OLD + plan.identity),
+            pl.when(told).then(pl.col(c.returned(i))).alias(NEW + plan.identity),
+        ]
+    return columns
+
+
+def _journal_recovered(
+    connection: Connection, context: PassContext, frame: pl.DataFrame, told: Sequence[FieldPlan], now: datetime
+) -> None:
+    """Write down what was carried out although its answer is missing, as far as it is known now."""
+    carried_out = pl.any_horizontal([pl.col(c.recovered_new(plan.index)).is_not_null() for plan in told])
+    found = frame.filter(carried_out & pl.col(c.COUPLING).is_not_null()).with_columns(
+        pl.lit(int(Decision.INDETERMINATE), dtype=pl.Int64).alias(c.DECISION),
+        pl.lit(None, dtype=pl.String).alias("@written_version"),
+    )
+    columns = [
+        pl.col(text(plan.index)).alias(name + plan.identity)
+        for plan in told
+        for text, name in ((c.recovered_old, OLD), (c.recovered_new, NEW))
+    ]
+    for kind, here in (("create", pl.col("@newly_coupled")), ("update", ~pl.col("@newly_coupled"))):
+        entry = _journal_rows(found.filter(here), columns)
         add_entry(connection, context.mapping.id, context.shared.run.id, context.pass_, kind, now, entry)
 
 

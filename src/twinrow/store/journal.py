@@ -1,18 +1,20 @@
 """The journal: every write that a run made, with old and new values, one compressed frame for each batch.
 
-A journal frame has `coupling_id`, `source_id`, `destination_id`, `decision` (`model.outcomes.Decision`), and for each field
-written `old:<field>` and `new:<field>`: canonical texts of the destination's values before and after, null where the field
-was neither sent nor changed by the server.
+A journal frame has `coupling_id`, `source_id`, `destination_id`, `decision` (`model.outcomes.Decision`), `version` (the token
+that the write left, null where it is not known), and for each field written `old:<field>` and `new:<field>`: canonical texts
+of the destination's values before and after, null where the field was neither sent nor changed by the server. A field is
+named by the identity of its field mapping, one that is not mapped (a template's) by `UNMAPPED` and its name. What was erased
+has `erased`, and neither ids nor values.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import polars as pl
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, Row, Select, delete, func, insert, select
 
 from twinrow.model.sides import Pass
 from twinrow.store.bulk import insert_frame
@@ -21,6 +23,23 @@ from twinrow.store.tables import journal, journal_records
 
 OLD = "old:"
 NEW = "new:"
+UNMAPPED = "unmapped:"
+
+CREATE, UPDATE, DELETE = "create", "update", "delete"
+"""The kinds of entries; a delete tells old values only."""
+
+ABOUT: dict[str, pl.DataType] = {
+    "coupling_id": pl.Int64(),
+    "source_id": pl.String(),
+    "destination_id": pl.String(),
+    "decision": pl.Int64(),
+    "version": pl.String(),
+    "erased": pl.Boolean(),
+}
+"""The columns of a journal frame beside the fields."""
+
+_AT_ONCE = 16
+"""So many batches are read at once: one may hold some thousand records."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +53,11 @@ class Entry:
     kind: str
     written_at: datetime
     frame: pl.DataFrame
+
+    @property
+    def fields(self) -> list[str]:
+        """The fields (identities) that the batch tells of."""
+        return [name.removeprefix(NEW) for name in self.frame.columns if name.startswith(NEW)]
 
 
 def add_entry(
@@ -62,28 +86,65 @@ def add_entry(
 
 
 def read_journal(
-    connection: Connection, *, run_id: int | None = None, mapping_id: int | None = None, coupling_id: int | None = None
+    connection: Connection,
+    mapping_ids: Collection[int],
+    *,
+    run_id: int | None = None,
+    coupling_ids: Sequence[int] | None = None,
+    newest: int | None = None,
 ) -> Iterator[Entry]:
-    """Yield the journal's batches, oldest first: of a run, a mapping, or those that tell of one coupling."""
-    statement = select(journal).order_by(journal.c.id)
+    """Yield the journal's batches of mappings, newest first: all, those of a run, or those that tell of couplings.
+
+    `newest` is the number of the batch to begin with. Frames are whole: the caller picks the records.
+    """
+    below = None if newest is None else newest + 1
+    while True:
+        statement = _matching(mapping_ids, run_id, coupling_ids)
+        if below is not None:
+            statement = statement.where(journal.c.id < below)
+        rows = connection.execute(statement.order_by(journal.c.id.desc()).limit(_AT_ONCE)).fetchall()
+        for row in rows:
+            yield _entry(row)
+        if len(rows) < _AT_ONCE:
+            return
+        below = rows[-1]._mapping["id"]
+
+
+def _matching(
+    mapping_ids: Collection[int], run_id: int | None, coupling_ids: Sequence[int] | None
+) -> Select[tuple[object, ...]]:
+    statement: Select[tuple[object, ...]] = select(journal).where(journal.c.mapping_id.in_(mapping_ids))
     if run_id is not None:
         statement = statement.where(journal.c.run_id == run_id)
-    if mapping_id is not None:
-        statement = statement.where(journal.c.mapping_id == mapping_id)
-    if coupling_id is not None:
-        about = select(journal_records.c.journal_id).where(journal_records.c.coupling_id == coupling_id)
+    if coupling_ids is not None:
+        about = select(journal_records.c.journal_id).where(journal_records.c.coupling_id.in_(coupling_ids))
         statement = statement.where(journal.c.id.in_(about))
-    for row in connection.execute(statement):
-        values = row._mapping
-        frame = unpack_frame(values["payload"])
-        if coupling_id is not None:
-            frame = frame.filter(pl.col("coupling_id") == coupling_id)
-        yield Entry(
-            values["id"],
-            values["mapping_id"],
-            values["run_id"],
-            Pass(values["pass"]),
-            values["kind"],
-            values["written_at"],
-            frame,
+    return statement
+
+
+def _entry(row: Row[tuple[object, ...]]) -> Entry:
+    values = row._mapping
+    frame = unpack_frame(values["payload"])
+    absent = [pl.lit(None, dtype=kind).alias(name) for name, kind in ABOUT.items() if name not in frame.columns]
+    return Entry(
+        values["id"],
+        values["mapping_id"],
+        values["run_id"],
+        Pass(values["pass"]),
+        values["kind"],
+        values["written_at"],
+        frame.with_columns(absent),
+    )
+
+
+def prune_journal(connection: Connection, mapping_ids: Collection[int], before: datetime) -> int:
+    """Forget what was written before that time; return how many records' writes that were."""
+    wanted = journal.c.mapping_id.in_(mapping_ids) & (journal.c.written_at < before)
+    pruned = connection.execute(select(func.coalesce(func.sum(journal.c.records), 0)).where(wanted)).scalar_one()
+    if pruned:
+        # One look through the references: they have no index by batch, which every write would have to keep.
+        connection.execute(
+            delete(journal_records).where(journal_records.c.journal_id.in_(select(journal.c.id).where(wanted)))
         )
+        connection.execute(delete(journal).where(wanted))
+    return int(pruned)

@@ -6,7 +6,7 @@ counters are advanced in the same transaction that settles a batch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -83,6 +83,12 @@ def start_run(
 def get_run(connection: Connection, number: int) -> RunRow:
     """Return a run."""
     return RunRow(**connection.execute(select(runs).where(runs.c.id == number)).one()._mapping)
+
+
+def options_of_runs(connection: Connection, numbers: Collection[int]) -> dict[int, Mapping[str, Any]]:
+    """Return what was asked of runs, by their numbers; those that are forgotten are absent."""
+    found = connection.execute(select(runs.c.id, runs.c.options).where(runs.c.id.in_(numbers)))
+    return {row.id: row.options for row in found}
 
 
 def list_runs(connection: Connection, mapping_ids: Sequence[int], limit: int = 100) -> list[RunRow]:
