@@ -10,6 +10,7 @@ stay pure, and the engine knows the hook points and no table's name.
 | `natural` | recognize the counterpart of an uncoupled record by a value |
 | `derived` | add a one-way field whose value is computed from the source |
 | `adjust` | change the carried value of a mapped field |
+| `refuse` | say why the value of a mapped field cannot be carried |
 | `translate` | add pairs to the translation of a reference |
 | `complete_create` | fill fields of a record that is about to be made |
 
@@ -119,7 +120,10 @@ class Rule:
         return None
 
     def natural(self, context: HookContext) -> tuple[str, str] | None:
-        """Return the source and the destination field by whose equal value (regardless of case) a counterpart is known."""
+        """Return the source and the destination field by whose equal value (regardless of case) a counterpart is known.
+
+        The source's value is brought into the destination's form first: cut to its length, put into upper case.
+        """
         del context
         return None
 
@@ -132,6 +136,11 @@ class Rule:
         """Return what is carried into a destination field instead of `value` (which has the field's column type)."""
         del context, field
         return value
+
+    def refuse(self, context: HookContext, field: str) -> pl.Expr | None:
+        """Return why the value for a destination field cannot be carried (a text, null where it can), or None: it always can."""
+        del context, field
+        return None
 
     def translate(self, context: HookContext, field: str) -> dict[str | None, str | None]:
         """Return pairs that the translation of a destination reference knows besides couplings; None is a blank."""

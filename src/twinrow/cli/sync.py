@@ -170,6 +170,8 @@ def show_runs(runs: Sequence[Run], names: Names, *, idle: bool = True) -> None:
         for job in run.jobs:
             if others := _others(job):
                 show_lines([f"{job.mapping} {names.direction(job.direction)}: {others}."])
+            if job.message and run.state == "finished":
+                show_lines([f"{job.mapping} {names.direction(job.direction)}: {job.message}"])
 
 
 def _rows(runs: Sequence[Run], names: Names, *, idle: bool) -> list[tuple[str, ...]]:

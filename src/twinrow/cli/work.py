@@ -112,6 +112,8 @@ def show_run(
             ("Time", *(span(job.duration) for job in run.jobs)),
         ]
         show(table((f"{run.mapping}, run {run.id}", *columns), rows))
+        if run.state == "finished":
+            show_lines([f"{names.direction(job.direction)}: {job.message}" for job in run.jobs if job.message])
         if run.message:
             show_lines([f"It did not come to its end: {run.message}"])
         if run.errors:

@@ -74,6 +74,11 @@ def carry(frame: pl.DataFrame, context: CarryContext) -> pl.DataFrame:
         for rule in context.rules:
             value = rule.adjust(context.hooks, destination.name, value)
         problem = converted.error
+        refusals = [
+            said for rule in context.rules if (said := rule.refuse(context.hooks, destination.name)) is not None
+        ]
+        if refusals:
+            problem = pl.coalesce(*refusals, problem)
         if plan.derived is not None and plan.derived.error is not None:
             problem = pl.coalesce(plan.derived.error(context.hooks), problem)
         if plan.mapping.on_loss in (None, OnLoss.REFUSE) and plan.bidirectional:

@@ -34,7 +34,8 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `full` reads everything again; `create` also creates what is not coupled; `unconditional` writes also what is equal.
     `passes` limits the directions; `forced`: a person chose the direction, its source wins every field. `records` are the
     ids (of either side) that a person named: only these are synchronized, and watermarks stay as they are. `retry_only` tries
-    what is pending or unresolved again, and reads no changes.
+    what is pending or unresolved again, and reads no changes. `appending`: the records are options that other records name
+    and that nothing is coupled to; they become codes, whichever way the mapping goes.
     """
 
     full: bool = False
@@ -44,6 +45,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     passes: tuple[str, ...] = ()
     records: tuple[str, ...] = ()
     retry_only: bool = False
+    appending: bool = False
 
     @property
     def named(self) -> bool:

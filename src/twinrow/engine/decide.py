@@ -23,7 +23,6 @@ from twinrow.engine.fields import FieldPlan, FieldPlans
 from twinrow.model.mapping import ConflictScope, DeletionConflict, OnLoss, UpdateConflict
 from twinrow.model.outcomes import Decision, Ignored, Outcome
 from twinrow.model.sides import Pass, Side
-from twinrow.model.tables import Field
 
 CREATE = "create"
 UPDATE = "update"
@@ -115,11 +114,14 @@ def _compare(frame: pl.DataFrame, context: DecideContext, carried: Sequence[Fiel
             ~pl.col(c.unresolved(i)) | plan.mapping.clear_value_on_failed_sync
         )
         same = comparable(pl.col(c.carried_text(i)), destination, source) == comparable(current, destination, source)
+        equal = (carriable & same).fill_null(False)
+        if plan.leaves_alone(context.pass_):
+            equal = equal | pl.col(c.unresolved(i))
         flags += [
             unknown.alias(_unknown(i)),
             ((pl.col(c.source(i)) != base_source).fill_null(True) | pl.col(c.retried(i))).alias(_changed(i)),
             (pl.col(c.FETCHED) & (pl.col(c.found(i)) != base_destination)).fill_null(False).alias(_changed_there(i)),
-            (carriable & same).fill_null(False).alias(_equal(i)),
+            equal.alias(_equal(i)),
         ]
     return frame.with_columns(flags)
 
@@ -142,7 +144,7 @@ def _settle_fields(frame: pl.DataFrame, context: DecideContext, carried: Sequenc
         elif plan.is_constant:
             send = _NEVER  # written along with others: see `_with_constants`
         elif context.unconditional:
-            send = pl.lit(True)
+            send = ~pl.col(c.unresolved(i)) if plan.leaves_alone(context.pass_) else pl.lit(True)
         elif context.forced:
             send = ~equal
         elif not plan.bidirectional:
@@ -222,7 +224,7 @@ def _settle_records(frame: pl.DataFrame, context: DecideContext, carried: Sequen
     creating = pl.col(c.COUPLING).is_null() & pl.col(c.DESTINATION_ID).is_null()
     restoring = ~creating & pl.col(c.MISSING) if context.deletion_conflict is DeletionConflict.RESTORE else _NEVER
     making = creating | restoring
-    problems = [_problem(plan, plan.field(context.pass_.destination), making) for plan in carried]
+    problems = [_problem(plan, context.pass_, making) for plan in carried]
     refused = pl.coalesce([message for message, _, _ in problems])
     refused_field = pl.coalesce([name for _, name, _ in problems])
     waiting = pl.coalesce([name for _, _, name in problems])
@@ -317,15 +319,17 @@ def _settle_records(frame: pl.DataFrame, context: DecideContext, carried: Sequen
     )
 
 
-def _problem(plan: FieldPlan, destination: Field, making: pl.Expr) -> tuple[pl.Expr, pl.Expr, pl.Expr]:
+def _problem(plan: FieldPlan, pass_: Pass, making: pl.Expr) -> tuple[pl.Expr, pl.Expr, pl.Expr]:
     """Return the message and field of what cannot be carried, and the field whose reference must be waited for."""
     i = plan.index
+    destination = plan.field(pass_.destination)
     may_be_blank = destination.nullable or destination.is_text
     wanted = pl.col(c.send(i)) | making
     name = pl.lit(plan.key)
     bad = wanted & pl.col(c.problem(i)).is_not_null()
     blank = pl.col(c.send(i)) & ~making & pl.col(c.carried(i)).is_null() & (not may_be_blank)
-    waits = wanted & pl.col(c.unresolved(i)) & (not plan.mapping.clear_value_on_failed_sync)
+    patient = plan.mapping.clear_value_on_failed_sync or plan.leaves_alone(pass_)
+    waits = wanted & pl.col(c.unresolved(i)) & (not patient)
     return (
         pl.when(bad).then(pl.col(c.problem(i))).when(blank).then(pl.lit("the field cannot be blank")),
         pl.when(bad | blank).then(name),

@@ -59,6 +59,13 @@ class FieldPlan:
             return False
         return self.field(pass_.destination).writable
 
+    def leaves_alone(self, pass_: Pass) -> bool:
+        """Whether an option that nothing is coupled to leaves the destination as it is, and does not keep its record waiting.
+
+        Options come into being without a record of their own that anybody would couple first (semantics 7).
+        """
+        return bool(self.mapping.related_mapping) and self.field(pass_.source).type is FieldType.OPTION
+
     @property
     def bidirectional(self) -> bool:
         """Whether both passes carry the field, so that both sides may have changed it."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import polars as pl
 
 from twinrow.batch.columns import DELETED, ID, MODIFIED_AT, MODIFIED_BY, VERSION
+from twinrow.batch.convert import convert
 from twinrow.batch.filters import filter_expression
 from twinrow.batch.hooks import HookContext
 from twinrow.engine import columns as c
@@ -140,11 +141,14 @@ def find_natural(context: ReadContext, hooks: HookContext, frame: pl.DataFrame) 
     if not pairs or frame.filter(open_rows).is_empty():
         return frame
     source_field, destination_field = pairs[0]
-    values = frame.filter(open_rows).get_column(source_field).drop_nulls().unique().to_list()
+    end = context.destination
+    told = convert(
+        pl.col(source_field), context.source.table.field(source_field), end.table.field(destination_field)
+    ).value.alias("@told")
+    values = frame.filter(open_rows).select(told).to_series().drop_nulls().unique().to_list()
     values = [value for value in values if str(value).strip()]
     if not values:
         return frame
-    end = context.destination
     found = end.connector.select(
         end.table.name, [destination_field], Comparison(destination_field, "in", tuple(values))
     )
@@ -156,7 +160,7 @@ def find_natural(context: ReadContext, hooks: HookContext, frame: pl.DataFrame) 
         pl.col(ID).alias("@natural_id"),
         pl.col(ID).is_in(coupled.implode()).alias("@taken"),
     ).unique("@natural_key", keep="first", maintain_order=True)
-    joined = frame.with_columns(pl.col(source_field).str.strip_chars().str.to_lowercase().alias("@natural_key")).join(
+    joined = frame.with_columns(told.str.strip_chars().str.to_lowercase().alias("@natural_key")).join(
         keyed, on="@natural_key", how="left", maintain_order="left"
     )
     first = pl.col("@natural_id").is_first_distinct()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
@@ -20,6 +20,7 @@ from twinrow.connectors.base import Connector
 from twinrow.engine.changes import is_guid
 from twinrow.engine.context import End, EngineSettings, MappingContext, PassContext, RunContext, RunOptions
 from twinrow.engine.fields import FieldPlans, plan_fields
+from twinrow.engine.options import append_options
 from twinrow.engine.passes import PassRun, Progress
 from twinrow.model.errors import ConfigurationError, LeaseLost, RecordNotFound, TwinrowError, UnknownName
 from twinrow.model.protocols import Clock
@@ -40,6 +41,7 @@ from twinrow.store.runs import (
     jobs_of_run,
     start_job,
     start_run,
+    tell_of_job,
     unfinished_run,
 )
 from twinrow.store.systems import get_setting, set_setting
@@ -70,7 +72,7 @@ class Engine:
         Raises `LeaseHeld` when another process runs it, `LeaseLost` when another process took it over, and what stops a run
         as a whole: a system that cannot be reached, a mapping that does not fit its tables.
         """
-        mapping = self.mappings[name]
+        mapping = _as_asked(self.mappings[name], options)
         ends = self._ends(mapping)
         _check_named(options, ends)
         rules, plans = self._fields(mapping, ends)
@@ -81,11 +83,14 @@ class Engine:
                 with self.database.transaction() as connection:
                     _check_systems(connection, mapping, environments)
                     guids = {side: ends[side].table.key_is_guid for side in Side}
-                    mapping = fix_keys(connection, mapping.id, guids[Side.LOCAL], guids[Side.INTEGRATION])
+                    stored = fix_keys(connection, mapping.id, guids[Side.LOCAL], guids[Side.INTEGRATION])
+                    asked = msgspec.convert(dict(run.options), RunOptions)
+                    planned, mapping = mapping.mapping, _as_asked(stored, asked)
+                    if mapping.mapping != planned:
+                        rules, plans = self._fields(mapping, ends)
                     # Mappings that others refer to may have run, for the first time, since the engine was made.
                     known = {one.name: one for one in list_mappings(connection, mapping.connection_id)}
                     shape = shape_id(connection, mapping.id, plans.identities)
-                asked = msgspec.convert(dict(run.options), RunOptions)
                 shared = RunContext(
                     database=self.database,
                     clock=self.clock,
@@ -104,6 +109,7 @@ class Engine:
                 )
                 self._passes(shared, shape, progress)
                 resumed = resumed and asked != options
+            self._append_options(shared)
         with self.database.reading() as connection:
             return get_run(connection, run.id)
 
@@ -140,6 +146,15 @@ class Engine:
 
     def _environments(self) -> dict[Side, str]:
         return {side: self.connectors[side].identify().environment for side in Side}
+
+    def _append_options(self, shared: RunContext) -> None:
+        """Append options that the run has met and nothing is coupled to, and tell of it on the job that met them."""
+        with self.database.reading() as connection:
+            jobs = [job for job in jobs_of_run(connection, shared.run.id) if job.pass_ is Pass.FROM]
+        told = append_options(shared, self.run) if jobs else None
+        if told is not None:
+            with self.database.transaction() as connection:
+                tell_of_job(connection, jobs[0].id, told)
 
     def _rule(self, name: str) -> Rule:
         if name not in self.rules:
@@ -227,6 +242,12 @@ class Engine:
         finally:
             stop.set()
             thread.join()
+
+
+def _as_asked(stored: StoredMapping, options: RunOptions) -> StoredMapping:
+    """Return the mapping as the run goes with it: options that records name become codes, whichever way it goes else."""
+    going = stored.mapping.going(Pass.FROM) if options.appending else None
+    return stored if going is None else replace(stored, mapping=going)
 
 
 def _check_systems(connection: Connection, mapping: StoredMapping, environments: Mapping[Side, str]) -> None:

@@ -371,6 +371,20 @@ class TableMapping(_Value):
         """Whether the integration side is the options of a choice (semantics 7)."""
         return "." in self.integration_table
 
+    def going(self, pass_: Pass) -> TableMapping | None:
+        """Return the mapping as it goes in one pass only, also against its direction; None where its rules have no way back.
+
+        So a single option that records name can become a code, though codes otherwise become options (semantics 7).
+        """
+        if self.direction.includes(pass_):
+            return self
+        direction = Direction(pass_.value)
+        rows = [row for row in self.fields if row.enabled and not row.is_constant]
+        if not rows or any(row.transformation for row in rows):
+            return None
+        turned = tuple(row.model_copy(update={"direction": direction}) for row in rows)
+        return self.model_copy(update={"direction": direction, "fields": turned})
+
     def in_circumstances(self, ownership_model: str | None, company: str | None) -> TableMapping | None:
         """Return the mapping as it is under a connection's circumstances: rows whose `when` does not hold are left out.
 

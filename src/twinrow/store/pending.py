@@ -269,6 +269,21 @@ def resolvable_ids(connection: Connection, mapping: StoredMapping, pass_: Pass, 
     return sorted(decode_key(found, guid) for (found,) in connection.execute(statement))
 
 
+def unresolved_values(connection: Connection, mapping: StoredMapping, pass_: Pass, fields: Sequence[str]) -> list[str]:
+    """Return what the source says in unresolved references of these fields (identities), each value once."""
+    statement = (
+        select(unresolved.c.value)
+        .where(
+            unresolved.c.mapping_id == mapping.id,
+            unresolved.c["pass"] == pass_.value,
+            unresolved.c.field.in_(fields),
+            unresolved.c.value.is_not(None),
+        )
+        .distinct()
+    )
+    return sorted(value for (value,) in connection.execute(statement))
+
+
 def has_news(connection: Connection, mapping: StoredMapping, pass_: Pass, related: Sequence[int]) -> bool:
     """Whether records of a pass wait for records of the related mappings, of which some have been coupled since."""
     if resolvable_ids(connection, mapping, pass_, related):

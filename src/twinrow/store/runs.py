@@ -177,6 +177,11 @@ def finish_job(connection: Connection, number: int, message: str | None, at: dat
     )
 
 
+def tell_of_job(connection: Connection, number: int, message: str) -> None:
+    """Add a sentence to a job row that has ended."""
+    connection.execute(update(jobs).where(jobs.c.id == number).values(message=message))
+
+
 def _job(row: Row[Any]) -> JobRow:
     values = dict(row._mapping)
     counters = Counters(**{name: values.pop(name) for name in COUNTERS})

@@ -189,6 +189,21 @@ def test_an_unknown_field_is_named_with_the_nearest() -> None:
     assert problem.remedy.startswith("Did you mean city")
 
 
+def test_options_and_codes_go_one_way_only() -> None:
+    def options(direction: str) -> TableMapping:
+        row = {"local": "code", "integration": "label", "direction": direction, "on_loss": "overwrite"}
+        tables = {"local_table": "paymentTerms", "integration_table": "account.paymenttermscode"}
+        return mapping(row, **tables, direction=direction)
+
+    assert check(options("to_integration")) == []
+    assert check(options("from_integration")) == []
+    (problem,) = check(options("bidirectional"))
+    assert (problem.field, problem.severity) == ("direction", "error")
+    assert problem.message.startswith(
+        "The options of a choice and the codes of a table are kept in step in one direction"
+    )
+
+
 def test_disabled_rows_are_left_out() -> None:
     assert check(mapping(NAME, {"local": "nothing", "integration": "nowhere", "enabled": False}), *OTHERS) == []
 

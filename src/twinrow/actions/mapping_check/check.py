@@ -13,7 +13,7 @@ from twinrow.actions.mapping_check.writers import check_writers_across, check_wr
 from twinrow.model.errors import MappingProblem, UnknownField
 from twinrow.model.mapping import TableMapping, Template
 from twinrow.model.rules import TransformationRule
-from twinrow.model.sides import Side
+from twinrow.model.sides import Direction, Side
 from twinrow.model.tables import Table
 from twinrow.standard.custom_page import OptionalRoute
 from twinrow.standard.files import standard_mappings
@@ -50,6 +50,7 @@ def check_mappings(
         if len(found) < len(Side):
             problems += _missing_tables(mapping, surroundings)
             continue
+        problems += _check_options(mapping, found[Side.INTEGRATION])
         for side, table in found.items():
             key = f"{side.value}_filter"
             problems += check_filter_text(mapping.filter(side), mapping.name, key, side, table, surroundings)
@@ -96,6 +97,14 @@ def _missing_tables(mapping: TableMapping, surroundings: Surroundings) -> Iterat
         else:
             message = f"The table {name} is not available: {absence.reason}. The mapping cannot run."
             yield MappingProblem(message, absence.remedy, mapping.name, key, severity="warning")
+
+
+def _check_options(mapping: TableMapping, table: Table) -> Iterator[MappingProblem]:
+    """Look at what only concerns the options of a choice: captions become codes, or codes captions, never both."""
+    if set(table.fields) == {"value", "label"} and mapping.direction is Direction.BIDIRECTIONAL:
+        message = "The options of a choice and the codes of a table are kept in step in one direction only."
+        remedy = "Set the direction of the mapping and of its fields to to_integration or from_integration."
+        yield MappingProblem(message, remedy, mapping.name, "direction")
 
 
 def _nothing_left(mapping: TableMapping) -> MappingProblem:
