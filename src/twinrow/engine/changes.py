@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 import polars as pl
 
@@ -37,6 +37,8 @@ from twinrow.store.watermarks import (
 
 _GUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+
 RECOVER, RETRY, CHANGES, DELETES, NAMED = "recover", "retry", "changes", "deletes", "named"
 
 
@@ -57,7 +59,7 @@ def retry_batches(context: PassContext, related: list[int]) -> Iterator[SourceBa
         due = due_ids(connection, context.mapping, context.pass_, context.destination.connector.now())
         resolvable = resolvable_ids(connection, context.mapping, context.pass_, related)
     wanted = list(dict.fromkeys([*due, *resolvable]))
-    yield from _fetched(context, wanted, RETRY)
+    yield from fetched_batches(context, wanted, RETRY)
 
 
 def named_batches(context: PassContext) -> Iterator[SourceBatch]:
@@ -68,7 +70,7 @@ def named_batches(context: PassContext) -> Iterator[SourceBatch]:
     source, destination = context.pass_.source.value, context.pass_.destination.value
     counterparts = dict(other.select(f"{destination}_id", f"{source}_id").iter_rows())
     wanted = list(dict.fromkeys(counterparts.get(id, id) for id in context.options.records))
-    yield from _fetched(context, possible_ids(context.mapping, context.pass_.source, wanted), NAMED)
+    yield from fetched_batches(context, possible_ids(context.mapping, context.pass_.source, wanted), NAMED)
 
 
 def possible_ids(mapping: StoredMapping, side: Side, ids: Iterable[str]) -> list[str]:
@@ -81,7 +83,7 @@ def is_guid(id: str) -> bool:
     return _GUID.fullmatch(id) is not None
 
 
-def _fetched(context: PassContext, ids: list[str], stage: str) -> Iterator[SourceBatch]:
+def fetched_batches(context: PassContext, ids: list[str], stage: str) -> Iterator[SourceBatch]:
     """Yield the source records with these ids; coupled ones that are gone come as deleted."""
     source = context.source
     step = context.batch_rows
@@ -93,10 +95,11 @@ def _fetched(context: PassContext, ids: list[str], stage: str) -> Iterator[Sourc
             coupled = by_record(connection, context.mapping, context.pass_.source, gone)
         lost = coupled.get_column(f"{context.pass_.source.value}_id").to_list()
         pending = [id for id in gone if id not in set(lost)]
-        yield SourceBatch(pl.concat([frame, _deleted(context, [*lost, *pending])]), stage)
+        yield SourceBatch(pl.concat([frame, deleted_rows(context, [*lost, *pending])]), stage)
 
 
-def _deleted(context: PassContext, ids: list[str]) -> pl.DataFrame:
+def deleted_rows(context: PassContext, ids: list[str]) -> pl.DataFrame:
+    """Return a source batch that says of these records that they are gone."""
     frame = empty_batch(context.source.table, context.source_fields)
     if not ids:
         return frame
@@ -131,6 +134,9 @@ def _pages(context: PassContext, since: str | None, cursor: str | None) -> Itera
         with context.database.transaction() as connection:
             check_fence(connection, context.shared.lease)
             prune_seen(connection, context.mapping.id, context.pass_.source, None)
+            if read_watermark(connection, context.mapping.id, context.pass_.source) is not None:
+                # A feed that begins anew tells nothing of what was deleted before.
+                set_setting(connection, _deletes_setting(context), _LONG_AGO.isoformat())
     request = ChangeRequest(
         source.table.name, context.source_fields, since, cursor, context.condition, context.batch_rows
     )
@@ -159,11 +165,12 @@ def _slices(context: PassContext, page: ChangePage) -> Iterator[SourceBatch]:
 
 
 def delete_batches(context: PassContext) -> Iterator[SourceBatch]:
-    """Yield coupled source records that are gone, where no feed says so: by comparing ids, now and then and when asked.
+    """Yield coupled source records that are gone, where no feed says so: by comparing ids.
 
-    Each record that is missing is confirmed by a fetch.
+    That is done now and then, when asked, and after everything was read again. Each record that is missing is confirmed by a
+    fetch.
     """
-    if context.source.capabilities.deletes_in_feed or not _deletes_due(context):
+    if not _deletes_due(context):
         return
     side, database, mapping = context.pass_.source, context.database, context.mapping
     with database.transaction() as connection:
@@ -179,7 +186,7 @@ def delete_batches(context: PassContext) -> Iterator[SourceBatch]:
         there = context.source.connector.fetch(context.source.table.name, (), missing).get_column(ID).to_list()
         gone = sorted(set(missing) - set(there))
         if gone:
-            yield SourceBatch(_deleted(context, gone), DELETES)
+            yield SourceBatch(deleted_rows(context, gone), DELETES)
     with database.transaction() as connection:
         check_fence(connection, context.shared.lease)
         clear_staged(connection, mapping.id, side)
@@ -194,6 +201,8 @@ def _deletes_due(context: PassContext) -> bool:
     with context.database.reading() as connection:
         last = get_setting(connection, _deletes_setting(context))
         coupled = count_couplings(connection, context.mapping) > 0 if last is None else True
+    if context.source.capabilities.deletes_in_feed:
+        return bool(last == _LONG_AGO.isoformat())
     if context.options.full:
         return coupled
     if last is None:

@@ -27,6 +27,11 @@ def extra(name: str) -> str:
     return _EXTRA + name
 
 
+def extra_before(name: str) -> str:
+    """Return the column of the canonical text that such a field had before."""
+    return f"before.{name}"
+
+
 def extra_fields(frame: pl.DataFrame) -> list[str]:
     """Return the destination fields, beside the mapped ones, that records about to be made get."""
     return [name.removeprefix(_EXTRA) for name in frame.columns if name.startswith(_EXTRA)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
@@ -10,6 +10,7 @@ from hashlib import blake2b
 from typing import Any
 
 import msgspec
+from sqlalchemy import Connection
 
 from twinrow.batch.hooks import HookContext, Rule
 from twinrow.connectors.base import Capabilities, Connector
@@ -19,10 +20,12 @@ from twinrow.model.protocols import Clock
 from twinrow.model.rules import TransformationRule
 from twinrow.model.sides import Pass, Side
 from twinrow.model.tables import Table
+from twinrow.store.couplings import by_record
 from twinrow.store.database import Database
 from twinrow.store.leases import Lease
 from twinrow.store.mappings import StoredMapping
 from twinrow.store.runs import JobRow, RunRow
+from twinrow.store.watermarks import Watermark
 
 _USUAL_ROWS = 5_000
 """Records that any destination is sent at once; a connector divides them as its system wants."""
@@ -185,6 +188,21 @@ class ReadContext:
         return self.plans.names(self.pass_.destination)
 
     @property
+    def carries_deletes(self) -> bool:
+        """Whether the pass carries over that source records were deleted."""
+        return self.mapping.mapping.delete_propagation.includes(self.pass_)
+
+    @property
+    def deactivation(self) -> Mapping[str, Any]:
+        """The destination's values that mark a record as given up; none: it is deleted."""
+        return self.mapping.mapping.deactivation.values(self.pass_.destination) if self.carries_deletes else {}
+
+    def coupling_numbers(self, connection: Connection, ids: Sequence[str]) -> list[int]:
+        """Return the numbers of the couplings of source records."""
+        found = by_record(connection, self.mapping, self.pass_.source, ids)
+        return found.get_column("coupling_id").to_list()
+
+    @property
     def can_create(self) -> bool:
         """Whether the pass may create records."""
         wanted = self.options.create or not self.mapping.mapping.only_coupled
@@ -201,6 +219,10 @@ class ReadContext:
         """A text that changes when the filter or the fields change, so that everything must be looked at again."""
         parts = [self.mapping.mapping.filter(self.pass_.source), *sorted(self.plans.identities)]
         return "\n".join(parts)
+
+    def has_filter_of(self, watermark: Watermark) -> bool:
+        """Whether the source's filter is the one with which it was read up to a watermark."""
+        return watermark.shape.startswith(f"{self.mapping.mapping.filter(self.pass_.source)}\n")
 
     @property
     def cursor_mark(self) -> str:

@@ -27,6 +27,8 @@ from twinrow.model.sides import Pass, Side
 CREATE = "create"
 UPDATE = "update"
 RESTORE = "restore"
+DELETE = "delete"
+DEACTIVATE = "deactivate"
 
 _NEVER = pl.lit(False)
 

@@ -49,9 +49,11 @@ def pair(context: PassContext, frame: pl.DataFrame) -> pl.DataFrame:
     same_version = (pl.col(VERSION) == pl.col(c.SOURCE_VERSION)).fill_null(False)
     # A reference that was left blank may have its counterpart by now: an equal version says nothing of that.
     complete = ~pl.col(c.COUPLING).is_in(blank.implode()).fill_null(False)
+    # A record that was marked as given up stays coupled to one that is gone: as long as it is not edited, it is left alone.
+    well = (pl.col(c.STATE) == 0) | (pl.col(c.STATE) & int(State.DEACTIVATED) != 0)
     frame = frame.with_columns(
         _in_filter(context).alias(IN_FILTER),
-        (same_version & complete & (pl.col(c.STATE) == 0) & ~pl.col(DELETED)).alias(KNOWN_VERSION),
+        (same_version & complete & well & ~pl.col(DELETED)).alias(KNOWN_VERSION),
         pl.lit(False).alias(c.FETCHED),
         pl.lit(False).alias(c.MISSING),
         pl.lit(False).alias(c.ATTEMPTED),

@@ -18,10 +18,12 @@ from twinrow.engine.changes import (
     RETRY,
     changed_batches,
     delete_batches,
+    fetched_batches,
     named_batches,
     retry_batches,
 )
 from twinrow.engine.context import PassContext
+from twinrow.engine.gone import check_removals, deleted_ids, to_uncouple
 from twinrow.engine.lookups import References
 from twinrow.engine.recover import Recovery
 from twinrow.engine.stages import Stages
@@ -56,11 +58,15 @@ class PassRun:
         stages = Stages(context, self._waiting)
         recovery = Recovery(context)
         for recovered in recovery.batches():
-            old = (recovered.number, recovered.unclear)
-            stage = context.job.stage or RECOVER
-            self._done(
-                stages.process(recovered.rows, stage, context.job.cursor, intents=recovered.intents, old_intent=old)
-            )
+            number, unclear = recovered.number, recovered.unclear
+            stage, cursor = context.job.stage or RECOVER, context.job.cursor
+            if recovered.removed.height:
+                left = pl.concat([recovered.intents.select(unclear.columns), unclear])
+                gone = recovered.removed.get_column("source_id").to_list()
+                self._done(stages.remove(gone, stage, cursor, intents=recovered.removed, old_intent=(number, left)))
+            if recovered.rows.height:
+                old = (number, unclear)
+                self._done(stages.process(recovered.rows, stage, cursor, intents=recovered.intents, old_intent=old))
         self._waiting |= recovery.waiting
 
     def run(self) -> None:
@@ -69,7 +75,7 @@ class PassRun:
         stages = Stages(context, self._waiting)
         if context.options.named:
             for batch in named_batches(context):
-                self._done(stages.process(batch.frame, NAMED, None))
+                self._done(stages.process(batch.frame, NAMED, None, removing=True))
             _finish(context, None, None)
             return
         tried: dict[str, str | None] = {}
@@ -94,6 +100,12 @@ class PassRun:
                 watermark, recheck = batch.watermark, batch.recheck_from
         for batch in delete_batches(context):
             self._done(stages.process(batch.frame, DELETES, stored))
+        check_removals(context)
+        for ids in deleted_ids(context):
+            self._done(stages.remove(ids, DELETES, stored))
+        for ids in to_uncouple(context):
+            for batch in fetched_batches(context, ids, DELETES):
+                self._done(stages.process(batch.frame, DELETES, stored, removing=True))
         _finish(context, watermark, recheck)
 
 

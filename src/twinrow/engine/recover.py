@@ -15,7 +15,7 @@ import polars as pl
 from twinrow.batch.columns import ID
 from twinrow.connectors.base import CreateKeys, WriteKind
 from twinrow.engine.context import PassContext
-from twinrow.engine.decide import RESTORE
+from twinrow.engine.decide import DEACTIVATE, DELETE, RESTORE
 from twinrow.engine.likeness import likenesses
 from twinrow.model.filters import Comparison
 from twinrow.store.couplings import GONE, by_number, by_record, insert_couplings, remove_couplings, set_state
@@ -27,13 +27,15 @@ from twinrow.store.leases import check_fence
 class Recovered:
     """Source records to take through the stages again: their rows and what was sent.
 
-    When they are settled, the intent `number` is cut down to the rows `unclear`.
+    `removed` are the intent's rows of source records that are gone, whose counterpart was being removed. When all are settled,
+    the intent `number` is cut down to the rows `unclear`.
     """
 
     rows: pl.DataFrame
     intents: pl.DataFrame
     number: int
     unclear: pl.DataFrame
+    removed: pl.DataFrame
 
 
 @dataclass(slots=True)
@@ -70,14 +72,16 @@ class Recovery:
             context.source.table.name, context.source_fields, found.get_column("source_id").to_list()
         )
         gone = found.filter(~pl.col("source_id").is_in(rows.get_column(ID).implode()))
-        self._couple_orphans(gone)
+        removing = pl.col("write").is_in([DELETE, DEACTIVATE])
+        removed = gone.filter(removing)
+        self._couple_orphans(gone.filter(~removing))
         there = found.filter(pl.col("source_id").is_in(rows.get_column(ID).implode()))
-        if there.is_empty():
+        if there.is_empty() and removed.is_empty():
             with context.database.transaction() as connection:
                 check_fence(connection, context.shared.lease)
                 keep_in_intent(connection, intent.id, unclear)
             return
-        yield Recovered(rows, there, intent.id, unclear)
+        yield Recovered(rows, there, intent.id, unclear, removed)
 
     def _part_from_vanished(self, intent: Intent) -> None:
         """Forget the couplings whose counterpart was being made anew: what was made belongs to a new coupling."""

@@ -21,9 +21,9 @@ from twinrow.batch.canonical import NULL, canonical
 from twinrow.batch.columns import DELETED, ID, INSTANT, MODIFIED_AT, MODIFIED_BY, VERSION, column_type
 from twinrow.connectors.base import Status
 from twinrow.engine import columns as c
-from twinrow.engine.complete import extra, extra_fields
+from twinrow.engine.complete import extra, extra_before, extra_fields
 from twinrow.engine.context import PassContext
-from twinrow.engine.decide import CREATE, RESTORE
+from twinrow.engine.decide import CREATE, DEACTIVATE, RESTORE
 from twinrow.engine.fields import FieldPlan
 from twinrow.engine.pair import PENDING, is_skipped
 from twinrow.engine.write import Sent
@@ -32,7 +32,7 @@ from twinrow.model.outcomes import Counters, Decision, Outcome, Recovery
 from twinrow.model.sides import Side
 from twinrow.store.bases import base_column, insert_bases, update_bases
 from twinrow.store.conflicts import CONFLICT_SCHEMA, replace_conflicts
-from twinrow.store.couplings import GONE, insert_couplings, remove_couplings, set_state, update_couplings
+from twinrow.store.couplings import GONE, State, insert_couplings, remove_couplings, set_state, update_couplings
 from twinrow.store.errors import ERROR_SCHEMA, add_errors
 from twinrow.store.intents import keep_in_intent
 from twinrow.store.journal import NEW, OLD, UNMAPPED, add_entry
@@ -47,12 +47,14 @@ class Batch:
     """What one batch came to.
 
     `looked_at` are records that were decided field by field (with the results of their writes), `passed` those whose outcome
-    needed no look. `sent` are the intents of the batch, `old_intent` an earlier one that it has cleared up, with the rows that
-    still are not clear; `recheck_from` and `rows` say which source rows will come again.
+    needed no look, `postponed` those that are dealt with, and counted, at the end of the pass (`engine.gone`). `sent` are the
+    intents of the batch, `old_intent` an earlier one that it has cleared up, with the rows that still are not clear;
+    `recheck_from` and `rows` say which source rows will come again.
     """
 
     looked_at: pl.DataFrame
     passed: Sequence[pl.DataFrame] = ()
+    postponed: Sequence[pl.DataFrame] = ()
     sent: Sequence[Sent] = ()
     old_intent: tuple[int, pl.DataFrame] | None = None
     rows: pl.DataFrame | None = None
@@ -76,6 +78,8 @@ def settle(context: PassContext, batch: Batch, stage: str, cursor: str | None) -
         _store_pending(connection, context, frame, batch, now)
         for passed in batch.passed:
             _mark_gone(connection, context, passed)
+        for postponed in batch.postponed:
+            _postpone(connection, context, postponed)
         _forget_intents(connection, batch, frame)
         if batch.rows is not None and batch.recheck_from is not None:
             again = batch.rows.filter(pl.col(MODIFIED_AT) >= batch.recheck_from)
@@ -91,6 +95,11 @@ def settle(context: PassContext, batch: Batch, stage: str, cursor: str | None) -
 def written() -> pl.Expr:
     """Return where the record's write was carried out and answered."""
     return (pl.col("@status") == Status.WRITTEN.value).fill_null(False)
+
+
+def deactivated() -> pl.Expr:
+    """Return where the record's counterpart was marked as given up, instead of being deleted."""
+    return ((pl.col(c.WRITE) == DEACTIVATE) & written()).fill_null(False)
 
 
 def _final(context: PassContext, frame: pl.DataFrame) -> pl.DataFrame:
@@ -133,14 +142,16 @@ def _final(context: PassContext, frame: pl.DataFrame) -> pl.DataFrame:
     good = (pl.col(c.OUTCOME) != Outcome.FAILED.value) | (
         (pl.col(c.DECISION) == int(Decision.CONFLICT)) & (pl.col(c.WRITE).is_null() | written())
     )
-    kept = pl.col(c.OUTCOME).is_in([Outcome.INSERTED.value, Outcome.MODIFIED.value, Outcome.UNCHANGED.value]) | (
-        pl.col(c.DECISION).is_in([int(Decision.CONFLICT), int(Decision.DESTINATION_WINS)])
+    kept = (
+        pl.col(c.OUTCOME).is_in([Outcome.INSERTED.value, Outcome.MODIFIED.value, Outcome.UNCHANGED.value])
+        | pl.col(c.DECISION).is_in([int(Decision.CONFLICT), int(Decision.DESTINATION_WINS)])
+        | deactivated()
     )
     making = pl.col(c.WRITE).is_in([CREATE, RESTORE]).fill_null(False)
     # What an unanswered create has made belongs to its source, whatever becomes of the update that follows.
     found_again = pl.col(c.ATTEMPTED) & pl.col(c.FETCHED) & ~making & (status != Status.MISSING.value).fill_null(True)
     return frame.with_columns(
-        (good & kept & coupled).alias("@settled"),
+        (good & kept & coupled & (~pl.col(DELETED) | deactivated())).alias("@settled"),
         found_again.fill_null(False).alias("@found_again"),
         (making & written()).fill_null(False).alias("@made"),
         _skips(context).alias("@skips"),
@@ -222,10 +233,10 @@ def _new_destination(context: PassContext, plan: FieldPlan) -> pl.Expr:
     if not plan.carried_in(context.pass_):
         # What a new record's system filled in by itself is a change of that side and travels back; a blank is none.
         blank = pl.col("@made") & pl.col(c.returned(i)).is_in(_BLANKS)
-        return pl.when(blank).then(pl.col(c.returned(i))).otherwise(before)
+        return pl.when(blank | deactivated()).then(pl.col(c.returned(i))).otherwise(before)
     actual = _actual(context, plan)
     found = pl.when(c.FETCHED).then(pl.col(c.found(i))).otherwise(before)
-    sent = (pl.col(c.send(i)) & written()) | pl.col("@made")
+    sent = (pl.col(c.send(i)) & written()) | pl.col("@made") | deactivated()
     if not plan.bidirectional:
         return pl.when(sent | pl.col(c.refresh(i)) | written()).then(actual).otherwise(found)
     return pl.when(sent).then(actual).when(pl.col(c.refresh(i))).then(found).otherwise(before)
@@ -276,12 +287,13 @@ def _newest(known: str, further: Sequence[pl.Expr], unmoved: pl.Expr) -> pl.Expr
 
 def _coupling_columns(context: PassContext) -> list[pl.Expr]:
     source, destination = context.pass_.source.value, context.pass_.destination.value
+    given_up = pl.lit(int(GONE[context.pass_.source] | State.DEACTIVATED), dtype=pl.Int64)
     return [
         pl.col("@new_source_version").alias(f"{source}_version"),
         pl.col("@new_destination_version").alias(f"{destination}_version"),
         pl.col("@new_source_modified").alias(f"{source}_modified_at"),
         pl.col("@new_destination_modified").alias(f"{destination}_modified_at"),
-        pl.lit(0, dtype=pl.Int64).alias("state"),
+        pl.when(deactivated()).then(given_up).otherwise(pl.lit(0, dtype=pl.Int64)).alias("state"),
     ]
 
 
@@ -328,7 +340,8 @@ def _remove(connection: Connection, context: PassContext, frame: pl.DataFrame) -
     if frame.is_empty():
         return
     source, destination = context.pass_.source.value, context.pass_.destination.value
-    removed = pl.col(c.DECISION) == int(Decision.REMOVE_COUPLING)
+    deleted = (pl.col(c.OUTCOME) == Outcome.DELETED.value) & ~deactivated()
+    removed = (pl.col(c.DECISION) == int(Decision.REMOVE_COUPLING)) | deleted
     number = pl.when(removed).then(pl.col(c.COUPLING)).otherwise(pl.col("@replaced_coupling"))
     gone = frame.select(
         number.alias("coupling_id"),
@@ -364,9 +377,11 @@ def _store_journal(connection: Connection, context: PassContext, frame: pl.DataF
     if told:
         _journal_recovered(connection, context, frame, told, now)
     made = pl.col("@made")
+    deleted = (pl.col(c.OUTCOME) == Outcome.DELETED.value) & ~deactivated()
     entries = [
         ("create", _journal_rows(frame.filter(written() & made), _made_columns(context, frame))),
-        ("update", _journal_rows(frame.filter(written() & ~made), _updated_columns(context))),
+        ("update", _journal_rows(frame.filter(written() & ~made & ~deleted), _updated_columns(context, frame))),
+        ("delete", _journal_rows(frame.filter(deleted), _deleted_columns(context))),
     ]
     for kind, entry in entries:
         add_entry(connection, context.mapping.id, context.shared.run.id, context.pass_, kind, now, entry)
@@ -391,14 +406,32 @@ def _made_columns(context: PassContext, frame: pl.DataFrame) -> list[pl.Expr]:
         if plan.has_field(context.pass_.destination):
             new = pl.col(c.returned(plan.index)).alias(NEW + plan.identity)
             columns += [nothing.alias(OLD + plan.identity), new]
+    return columns + _unmapped_columns(context, frame)
+
+
+def _unmapped_columns(context: PassContext, frame: pl.DataFrame) -> list[pl.Expr]:
+    """Return the fields that are not mapped and were written: by a template, a rule, or as a mark of what is given up."""
+    columns: list[pl.Expr] = []
     for name in extra_fields(frame):
         value = canonical(pl.col(extra(name)), context.destination.table.field(name))
-        new = pl.when(pl.col(extra(name)).is_not_null()).then(value).alias(NEW + UNMAPPED + name)
-        columns += [nothing.alias(OLD + UNMAPPED + name), new]
+        old = pl.col(extra_before(name)) if extra_before(name) in frame.columns else pl.lit(None, dtype=pl.String)
+        new = pl.when(pl.col(extra(name)).is_not_null()).then(value)
+        columns += [old.alias(OLD + UNMAPPED + name), new.alias(NEW + UNMAPPED + name)]
     return columns
 
 
-def _updated_columns(context: PassContext) -> list[pl.Expr]:
+def _deleted_columns(context: PassContext) -> list[pl.Expr]:
+    """Return what a deleted record held in the mapped fields."""
+    columns: list[pl.Expr] = []
+    for plan in context.plans.plans:
+        if plan.has_field(context.pass_.destination):
+            i = plan.index
+            before = pl.when(c.FETCHED).then(pl.col(c.found(i))).otherwise(pl.col(c.base_destination(i)))
+            columns += [before.alias(OLD + plan.identity), pl.lit(None, dtype=pl.String).alias(NEW + plan.identity)]
+    return columns
+
+
+def _updated_columns(context: PassContext, frame: pl.DataFrame) -> list[pl.Expr]:
     """Return, of an updated record, the fields that were sent and those that the destination has changed itself."""
     columns: list[pl.Expr] = []
     for plan in context.plans.plans:
@@ -412,7 +445,7 @@ def _updated_columns(context: PassContext) -> list[pl.Expr]:
             pl.when(told).then(before).alias(OLD + plan.identity),
             pl.when(told).then(pl.col(c.returned(i))).alias(NEW + plan.identity),
         ]
-    return columns
+    return columns + (_unmapped_columns(context, frame) if not frame.filter(deactivated()).is_empty() else [])
 
 
 def _journal_recovered(
@@ -558,6 +591,14 @@ def _mark_gone(connection: Connection, context: PassContext, passed: pl.DataFram
     gone = deleted.get_column(c.COUPLING).drop_nulls().to_list()
     if gone:
         set_state(connection, gone, on=GONE[context.pass_.source])
+
+
+def _postpone(connection: Connection, context: PassContext, postponed: pl.DataFrame) -> None:
+    """Remember what is to be dealt with at the end of the pass."""
+    deleted = postponed.filter(DELETED).get_column(c.COUPLING).to_list()
+    set_state(connection, deleted, on=GONE[context.pass_.source])
+    uncoupled = postponed.filter(~pl.col(DELETED)).get_column(c.COUPLING).to_list()
+    set_state(connection, uncoupled, on=GONE[context.pass_.destination] | State.TO_UNCOUPLE)
 
 
 def _forget_intents(connection: Connection, batch: Batch, frame: pl.DataFrame) -> None:

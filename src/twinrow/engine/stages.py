@@ -8,17 +8,20 @@ number of times. Everything is settled in one transaction at the end.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import polars as pl
 
+from twinrow.batch.canonical import canonical
 from twinrow.batch.columns import DELETED, ID
 from twinrow.batch.hooks import HookContext
 from twinrow.connectors.base import CreateKeys, Status
 from twinrow.engine import columns as c
 from twinrow.engine.attempts import is_another, merge_attempts, remember_attempt
 from twinrow.engine.carry import CarryContext, carry, source_values
-from twinrow.engine.complete import complete
+from twinrow.engine.changes import deleted_rows
+from twinrow.engine.complete import complete, extra_before
 from twinrow.engine.context import PassContext
 from twinrow.engine.decide import CREATE, RESTORE, DecideContext, decide, left_out
 from twinrow.engine.guard import HELD_BACK, MAY_BE_MADE, Guard
@@ -37,6 +40,7 @@ from twinrow.engine.pair import (
     needs_counterpart,
     pair,
 )
+from twinrow.engine.removal import RemovalContext, decide_removal
 from twinrow.engine.settle import Batch, settle
 from twinrow.engine.write import RESULT_COLUMNS, Sent, write
 from twinrow.model.errors import TwinrowError
@@ -66,9 +70,11 @@ class Stages:
         recheck_from: datetime | None = None,
         intents: pl.DataFrame | None = None,
         old_intent: tuple[int, pl.DataFrame] | None = None,
+        removing: bool = False,
     ) -> Counters:
         """Take a source batch through all stages and settle it; return its counters.
 
+        What would be deleted or uncoupled is postponed to the end of the pass, unless `removing` says that this is it.
         `intents` are the rows of unanswered intents (`write.Sent.rows`, with `found_id` where the record was found again)
         for records of this batch, `old_intent` its number and the rows that stay in it.
         """
@@ -77,6 +83,15 @@ class Stages:
         if intents is not None:
             paired = _with_found(paired, intents)
         paired = self._guard.mark(paired)
+        postponed: list[pl.DataFrame] = []
+        removed: list[str] = []
+        if intents is None and self.context.carries_deletes:
+            gone = pl.col(DELETED) & pl.col(c.COUPLING).is_not_null() & ~is_skipped()
+            if removing:
+                removed = paired.filter(gone).get_column(ID).to_list()
+            else:
+                postponed.append(paired.filter(gone))
+            paired = paired.filter(~gone)
         passed, rest = self._early(paired, intents is not None)
         deadlines: dict[str, datetime] = {}
         newest = self._references.newest()
@@ -90,8 +105,12 @@ class Stages:
             if intents is None and frame.height > 1:
                 # One record's trouble is its own: find out whose it is.
                 half = frame.height // 2
-                first = self.process(frame.head(half), stage, self._cursor, recheck_from=recheck_from)
-                return first + self.process(frame.tail(-half), stage, cursor, recheck_from=recheck_from)
+                first = self.process(
+                    frame.head(half), stage, self._cursor, recheck_from=recheck_from, removing=removing
+                )
+                return first + self.process(
+                    frame.tail(-half), stage, cursor, recheck_from=recheck_from, removing=removing
+                )
             logging.getLogger(__name__).debug("A rule of %s failed", self.context.mapping.name, exc_info=True)
             prepared, message = None, f"a rule of the mapping failed: {type(error).__name__}: {error}"
             decision = Decision.REFUSED if intents is None else Decision.INDETERMINATE
@@ -103,13 +122,91 @@ class Stages:
         if prepared is not None:
             decided, hooks, more = prepared
             passed += more
-            looked_at, sent, deadlines = self._work(decided, hooks)
+            looked_at, sent, deadlines = self._work(decided, lambda again: self._decide(again, hooks))
+            if intents is None and not removing:
+                uncoupled = pl.col(c.DECISION) == int(Decision.REMOVE_COUPLING)
+                postponed.append(looked_at.filter(uncoupled))
+                looked_at = looked_at.filter(~uncoupled)
             lost = looked_at.filter(pl.col("@status") == Status.INDETERMINATE.value)
             self._waiting |= set(lost.get_column(ID).to_list())
-        batch = Batch(looked_at, passed, sent, old_intent, rows, recheck_from, newest, deadlines)
+        batch = Batch(looked_at, passed, postponed, sent, old_intent, rows, recheck_from, newest, deadlines)
         counters = settle(self.context, batch, stage, cursor)
         self._cursor = cursor
-        return counters
+        return counters + self.remove(removed, stage, cursor) if removed else counters
+
+    def remove(
+        self,
+        ids: Sequence[str],
+        stage: str,
+        cursor: str | None,
+        *,
+        intents: pl.DataFrame | None = None,
+        old_intent: tuple[int, pl.DataFrame] | None = None,
+    ) -> Counters:
+        """Deal with the counterparts of source records that are gone (`engine.removal`) and settle it; return the counters.
+
+        `intents` and `old_intent` are those of an unanswered removal of the same records, as in `process`.
+        """
+        context = self.context
+        paired = pair(context, deleted_rows(context, list(ids)))
+        coupled = pl.col(c.COUPLING).is_not_null()
+        waits = pl.col(ID).is_in(sorted(self._waiting)) & (intents is None)
+        cases = [
+            (~coupled, Decision.SOURCE_GONE, Outcome.IGNORED, Ignored.SOURCE_DELETED, None),
+            (is_skipped() & (intents is None), Decision.SET_ASIDE, Outcome.SKIPPED, None, None),
+            (waits, Decision.INDETERMINATE, Outcome.FAILED, None, NOT_KNOWN_YET),
+        ]
+        passed, frame = _part(paired, cases)
+        sent: list[Sent] = []
+        if frame.height:
+            frame = source_values(join_bases(context, frame), CarryContext(context.hooks, context.plans))
+            frame = self._with_no_result(frame)
+            if intents is not None:
+                frame = remember_attempt(frame, context.plans.plans, intents)
+            frame = fetch_counterparts(context, frame, pl.col(c.DESTINATION_ID).is_not_null())
+            frame = self._with_marks_before(frame)
+            frame, sent, _ = self._work(self._decide_removal(frame), self._decide_removal)
+        lost = frame.filter(pl.col("@status") == Status.INDETERMINATE.value) if frame.height else frame
+        self._waiting |= set(lost.get_column(ID).to_list())
+        return settle(context, Batch(frame, passed, sent=sent, old_intent=old_intent), stage, cursor)
+
+    def _with_marks_before(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Add what the fields that mark a record as given up hold now (`extra_before`): the journal tells it."""
+        names, end = list(self.context.deactivation), self.context.destination
+        if not names:
+            return frame
+        rows = end.connector.fetch(end.table.name, names, frame.get_column(c.DESTINATION_ID).to_list())
+        texts = [canonical(pl.col(name), end.table.field(name)).alias(extra_before(name)) for name in names]
+        return frame.join(
+            rows.select(pl.col(ID).alias(c.DESTINATION_ID), *texts),
+            on=c.DESTINATION_ID,
+            how="left",
+            maintain_order="left",
+        )
+
+    def _decide_removal(self, frame: pl.DataFrame) -> pl.DataFrame:
+        context = self.context
+        return decide_removal(
+            frame,
+            RemovalContext(
+                context.pass_,
+                context.plans,
+                context.destination.table,
+                carried=context.carries_deletes,
+                deactivation=context.deactivation,
+                update_conflict=context.mapping.mapping.update_conflict_resolution,
+            ),
+        )
+
+    def _with_no_result(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Add the columns of a write that was not sent yet."""
+        return frame.with_columns(
+            *(pl.lit(None, dtype=kind).alias(name) for name, kind in _EMPTY_RESULT.items()),
+            *(pl.lit(None, dtype=pl.String).alias(c.returned(plan.index)) for plan in self.context.plans.plans),
+            pl.col(c.DESTINATION_ID).alias("@old_destination_id"),
+            pl.lit(None, dtype=pl.Int64).alias("@replaced_coupling"),
+            pl.lit(None, dtype=pl.String).alias(c.PROPOSED),
+        )
 
     def _early(self, frame: pl.DataFrame, recovering: bool) -> tuple[list[pl.DataFrame], pl.DataFrame]:
         """Part the records whose outcome is clear from those that must be looked at."""
@@ -123,7 +220,7 @@ class Stages:
             held = waits = pl.lit(False)
         unknown = pl.col(DELETED) & pl.col(c.COUPLING).is_null() & options.named
         aside = is_skipped() & (not recovering) & (not options.named)
-        cases: list[tuple[pl.Expr, Decision, Outcome, Ignored | None, str | None]] = [
+        cases: list[_Case] = [
             (unknown, Decision.SOURCE_GONE, Outcome.IGNORED, Ignored.NOT_FOUND, None),
             (pl.col(DELETED), Decision.SOURCE_GONE, Outcome.IGNORED, Ignored.SOURCE_DELETED, None),
             (aside, Decision.SET_ASIDE, Outcome.SKIPPED, None, None),
@@ -132,13 +229,7 @@ class Stages:
             (unchanged, Decision.UNCHANGED, Outcome.UNCHANGED, None, None),
             (waits, Decision.INDETERMINATE, Outcome.FAILED, None, NOT_KNOWN_YET),
         ]
-        passed: list[pl.DataFrame] = []
-        for condition, decision, outcome, reason, message in cases:
-            here = frame.select(condition.fill_null(False)).to_series()
-            if here.any():
-                passed.append(left_out(frame.filter(here), decision, outcome, reason, message))
-                frame = frame.filter(~here)
-        return passed, frame
+        return _part(frame, cases)
 
     def _prepare(
         self, frame: pl.DataFrame, intents: pl.DataFrame | None
@@ -164,13 +255,7 @@ class Stages:
             self._references.for_batch(frame),
         )
         frame = source_values(frame, carrying)
-        frame = frame.with_columns(
-            *(pl.lit(None, dtype=kind).alias(name) for name, kind in _EMPTY_RESULT.items()),
-            *(pl.lit(None, dtype=pl.String).alias(c.returned(plan.index)) for plan in context.plans.plans),
-            pl.col(c.DESTINATION_ID).alias("@old_destination_id"),
-            pl.lit(None, dtype=pl.Int64).alias("@replaced_coupling"),
-            pl.lit(None, dtype=pl.String).alias(c.PROPOSED),
-        )
+        frame = self._with_no_result(frame)
         if intents is not None:
             known = intents.filter(pl.col("source_id").is_in(frame.get_column(ID).implode()))
             frame = remember_attempt(frame, context.plans.plans, known)
@@ -209,7 +294,9 @@ class Stages:
         completed = complete(creates, hooks, context.carried, mapping.templates, context.shared.rules)
         return pl.concat([decided.filter(~making), completed], how="diagonal")
 
-    def _work(self, frame: pl.DataFrame, hooks: HookContext) -> tuple[pl.DataFrame, list[Sent], dict[str, datetime]]:
+    def _work(
+        self, frame: pl.DataFrame, decide_again: Callable[[pl.DataFrame], pl.DataFrame]
+    ) -> tuple[pl.DataFrame, list[Sent], dict[str, datetime]]:
         """Write what is to be written; decide again where tokens no longer held or answers are missing."""
         context = self.context
         finished: list[pl.DataFrame] = []
@@ -233,7 +320,7 @@ class Stages:
             repeated = [part for part in again if part.height]
             if not repeated:
                 break
-            frame = self._decide(pl.concat(repeated, how="diagonal"), hooks)
+            frame = decide_again(pl.concat(repeated, how="diagonal"))
         return _still_unanswered(pl.concat(finished, how="diagonal"), all_sent), all_sent, deadlines
 
     def _repeatable(self) -> pl.Expr:
@@ -301,6 +388,20 @@ class Stages:
             return {}
         until = destination.connector.now() + destination.connector.request_lifetime
         return dict.fromkeys(lost, until)
+
+
+_Case = tuple[pl.Expr, Decision, Outcome, Ignored | None, str | None]
+
+
+def _part(frame: pl.DataFrame, cases: Sequence[_Case]) -> tuple[list[pl.DataFrame], pl.DataFrame]:
+    """Part the records of a frame whose outcome is clear, by the first case that fits, from the rest."""
+    passed: list[pl.DataFrame] = []
+    for condition, decision, outcome, reason, message in cases:
+        here = frame.select(condition.fill_null(False)).to_series()
+        if here.any():
+            passed.append(left_out(frame.filter(here), decision, outcome, reason, message))
+            frame = frame.filter(~here)
+    return passed, frame
 
 
 def _still_unanswered(frame: pl.DataFrame, all_sent: list[Sent]) -> pl.DataFrame:

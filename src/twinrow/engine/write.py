@@ -7,6 +7,7 @@ and the time, in the destination's own clock, after which the request can no lon
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 import polars as pl
 
@@ -30,7 +31,7 @@ from twinrow.connectors.base import (
 from twinrow.engine import columns as c
 from twinrow.engine.complete import extra, extra_fields
 from twinrow.engine.context import PassContext
-from twinrow.engine.decide import CREATE, RESTORE, UPDATE
+from twinrow.engine.decide import CREATE, DEACTIVATE, DELETE, RESTORE, UPDATE
 from twinrow.engine.identity import derive_ids
 from twinrow.model.errors import ConfigurationError, RetryError, TwinrowError
 from twinrow.model.sides import Side
@@ -83,18 +84,34 @@ def write(context: PassContext, frame: pl.DataFrame) -> list[Sent]:
     done = []
     creates = frame.filter(pl.col(c.WRITE).is_in([CREATE, RESTORE]))
     if creates.height:
-        done.append(_send(context, WriteKind.CREATE, _with_keys(context, creates)))
-    updates = frame.filter(pl.col(c.WRITE) == UPDATE)
-    if updates.height:
-        updates = updates.with_columns(pl.lit(None, dtype=pl.String).alias(MARK))
+        done.append(_send(context, _Purpose.CREATE, _with_keys(context, creates)))
+    for purpose in (_Purpose.UPDATE, _Purpose.DEACTIVATE, _Purpose.DELETE):
+        rows = frame.filter(pl.col(c.WRITE) == purpose.value)
+        if rows.is_empty():
+            continue
+        rows = rows.with_columns(pl.lit(None, dtype=pl.String).alias(MARK))
         try:
-            done.append(_send(context, WriteKind.UPDATE, updates))
+            done.append(_send(context, purpose, rows))
         except (RetryError, ConfigurationError) as error:
             if not done:
                 raise
-            # The creates have their answers, which must be settled; the next batch will meet the same trouble.
-            done.append(_unsent(context, updates, error))
+            # The others have their answers, which must be settled; the next batch will meet the same trouble.
+            done.append(_unsent(context, rows, error))
     return done
+
+
+class _Purpose(StrEnum):
+    """Why records are written; all but CREATE are values of the column `write`."""
+
+    CREATE = CREATE
+    UPDATE = UPDATE
+    DEACTIVATE = DEACTIVATE
+    DELETE = DELETE
+
+    @property
+    def kind(self) -> WriteKind:
+        """The kind of write that it takes."""
+        return WriteKind.UPDATE if self is _Purpose.DEACTIVATE else WriteKind(self.value)
 
 
 def _unsent(context: PassContext, frame: pl.DataFrame, error: TwinrowError) -> Sent:
@@ -104,7 +121,7 @@ def _unsent(context: PassContext, frame: pl.DataFrame, error: TwinrowError) -> S
         .clear(frame.height)
         .with_columns(pl.lit(Status.UNSENT.value).alias(STATUS), pl.lit(str(error)).alias(ERROR))
     )
-    return Sent(_with_results(context, frame, results), _NO_INTENT, _intent_rows(context, frame, creating=False))
+    return Sent(_with_results(context, frame, results), _NO_INTENT, _intent_rows(context, frame, _Purpose.UPDATE))
 
 
 def _with_keys(context: PassContext, frame: pl.DataFrame) -> pl.DataFrame:
@@ -137,22 +154,21 @@ def derived_ids(context: PassContext, frame: pl.DataFrame) -> list[str]:
     return derive_ids(context.namespace, ids, generations, context.mapping.guid(side))
 
 
-def _send(context: PassContext, kind: WriteKind, frame: pl.DataFrame) -> Sent:
+def _send(context: PassContext, purpose: _Purpose, frame: pl.DataFrame) -> Sent:
     destination = context.destination
-    creating = kind is WriteKind.CREATE
     request = WriteRequest(
         destination.table.name,
-        kind,
-        _outgoing(context, frame, creating),
-        _field_names(context, frame, creating),
-        returning=context.destination_fields,
+        purpose.kind,
+        _outgoing(context, frame, purpose),
+        _field_names(context, frame, purpose),
+        returning=() if purpose is _Purpose.DELETE else context.destination_fields,
     )
-    rows = _intent_rows(context, frame, creating)
+    rows = _intent_rows(context, frame, purpose)
     deadline = destination.connector.now() + destination.connector.request_lifetime
     with context.database.transaction() as connection:
         check_fence(connection, context.shared.lease)
         intent = save_intent(
-            connection, context.shared.lease, context.shared.run.id, context.pass_, kind.value, deadline, rows
+            connection, context.shared.lease, context.shared.run.id, context.pass_, purpose.kind.value, deadline, rows
         )
     try:
         results = destination.connector.write(request)
@@ -165,45 +181,48 @@ def _send(context: PassContext, kind: WriteKind, frame: pl.DataFrame) -> Sent:
     return Sent(_with_results(context, frame, results), intent, rows)
 
 
-def _field_names(context: PassContext, frame: pl.DataFrame, creating: bool) -> tuple[str, ...]:
+def _field_names(context: PassContext, frame: pl.DataFrame, purpose: _Purpose) -> tuple[str, ...]:
     side = context.pass_.destination
-    names = [plan.field(side).name for plan in context.carried if _may_send(context, plan.index, creating)]
-    return tuple(dict.fromkeys([*names, *extra_fields(frame)])) if creating else tuple(dict.fromkeys(names))
+    names = [plan.field(side).name for plan in context.carried if _may_send(context, plan.index, purpose)]
+    extras = extra_fields(frame) if purpose in (_Purpose.CREATE, _Purpose.DEACTIVATE) else []
+    return tuple(dict.fromkeys([*names, *extras]))
 
 
-def _may_send(context: PassContext, index: int, creating: bool) -> bool:
+def _may_send(context: PassContext, index: int, purpose: _Purpose) -> bool:
+    if purpose in (_Purpose.DEACTIVATE, _Purpose.DELETE):
+        return False
     plan = context.plans.plans[index]
     field = plan.field(context.pass_.destination)
-    if plan.derived is not None and plan.derived.on_create_only and not creating:
+    if plan.derived is not None and plan.derived.on_create_only and purpose is not _Purpose.CREATE:
         return False
-    return field.creatable if creating else field.updatable
+    return field.creatable if purpose is _Purpose.CREATE else field.updatable
 
 
-def _outgoing(context: PassContext, frame: pl.DataFrame, creating: bool) -> pl.DataFrame:
+def _outgoing(context: PassContext, frame: pl.DataFrame, purpose: _Purpose) -> pl.DataFrame:
     side = context.pass_.destination
     columns: dict[str, pl.Expr] = {
         ID: pl.col(c.DESTINATION_ID),
-        VERSION: pl.lit(None, dtype=pl.String) if creating else pl.col(c.TOKEN),
+        VERSION: pl.lit(None, dtype=pl.String) if purpose is _Purpose.CREATE else pl.col(c.TOKEN),
         MARK: pl.col(MARK),
     }
     for plan in context.carried:
-        if not _may_send(context, plan.index, creating):
+        if not _may_send(context, plan.index, purpose):
             continue
         field = plan.field(side)
         columns[field.name] = pl.col(c.carried(plan.index))
-        columns[sent(field.name)] = sent_when(context, plan.index, creating)
-    if creating:
+        columns[sent(field.name)] = _sent_when(context, plan.index, purpose)
+    if purpose in (_Purpose.CREATE, _Purpose.DEACTIVATE):
         for name in extra_fields(frame):
             columns[name] = pl.col(extra(name))
             columns[sent(name)] = pl.col(extra(name)).is_not_null()
     return frame.select(expression.alias(name) for name, expression in columns.items())
 
 
-def sent_when(context: PassContext, index: int, creating: bool) -> pl.Expr:
+def _sent_when(context: PassContext, index: int, purpose: _Purpose) -> pl.Expr:
     """Return for which records a field is sent."""
-    if not _may_send(context, index, creating):
+    if not _may_send(context, index, purpose):
         return pl.lit(False)
-    if not creating:
+    if purpose is not _Purpose.CREATE:
         return pl.col(c.send(index))
     plan = context.plans.plans[index]
     field = plan.field(context.pass_.destination)
@@ -213,7 +232,7 @@ def sent_when(context: PassContext, index: int, creating: bool) -> pl.Expr:
     return pl.lit(True) if blank_allowed else pl.col(c.carried(index)).is_not_null()
 
 
-def _intent_rows(context: PassContext, frame: pl.DataFrame, creating: bool) -> pl.DataFrame:
+def _intent_rows(context: PassContext, frame: pl.DataFrame, purpose: _Purpose) -> pl.DataFrame:
     return frame.select(
         pl.col(ID).alias("source_id"),
         pl.col(c.DESTINATION_ID).alias("destination_id"),
@@ -225,7 +244,7 @@ def _intent_rows(context: PassContext, frame: pl.DataFrame, creating: bool) -> p
         pl.col(c.WRITE).alias("write"),
         *(pl.col(c.source(plan.index)).alias(INTENT_SOURCE + plan.identity) for plan in context.plans.plans),
         *(
-            pl.when(sent_when(context, plan.index, creating))
+            pl.when(_sent_when(context, plan.index, purpose))
             .then(pl.col(c.carried_text(plan.index)))
             .alias(INTENT_SENT + plan.identity)
             for plan in context.carried
@@ -239,12 +258,12 @@ def _with_results(context: PassContext, frame: pl.DataFrame, results: pl.DataFra
     table = context.destination.table
     columns = [results.get_column(answer).alias(name) for name, answer in RESULT_COLUMNS.items()]
     written = results.get_column(STATUS) == Status.WRITTEN.value
-    texts = results.select(
+    texts = results.with_columns(
         (
             pl.when(pl.lit(written)).then(canonical(pl.col(plan.field(side).name), table.field(plan.field(side).name)))
             if plan.has_field(side) and plan.field(side).name in results.columns
             else pl.lit(None, dtype=pl.String)
         ).alias(c.returned(plan.index))
         for plan in context.plans.plans
-    )
+    ).select(c.returned(plan.index) for plan in context.plans.plans)
     return frame.with_columns(*columns, *texts.get_columns())

@@ -19,6 +19,7 @@
     │   └── UnknownName          a mapping, system, connection or setting that does not exist
     └── StopError            go no further: someone else has the work, or the store is not ours to write
         ├── LeaseLost            another process took the run over
+        ├── RemovalsHeld         more would be deleted or uncoupled than the mapping allows
         └── StoreMismatch        the store was made by a newer twinrow, or is no store
 
 Each carries a message, and where they are known the record, the field, the cause and a remedy. None carries a secret.
@@ -187,6 +188,10 @@ class StopError(TwinrowError):
 
 class LeaseLost(StopError):
     """Another process has taken the run over; what was not settled is its to finish."""
+
+
+class RemovalsHeld(StopError):
+    """More would be deleted or uncoupled than the mapping allows: a person must look at it first."""
 
 
 class StoreMismatch(StopError):

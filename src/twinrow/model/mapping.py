@@ -64,6 +64,10 @@ class DeletePropagation(StrEnum):
     FROM = "from_integration"
     BOTH = "both"
 
+    def includes(self, pass_: Pass) -> bool:
+        """Whether deletions are carried over in the pass."""
+        return self is DeletePropagation.BOTH or self.value == pass_.value
+
 
 @dataclass(frozen=True, slots=True)
 class Contradiction:
@@ -274,6 +278,39 @@ class Template(_Value):
     when: When | None = Field(default=None, description="The circumstances in which the template is there.")
 
 
+class DeleteLimit(_Value):
+    """How much one pass may delete or uncouple before it stops and asks."""
+
+    records: int = Field(default=1_000, ge=0, description="At most so many records.")
+    share: Annotated[Decimal, BeforeValidator(_exact), PlainSerializer(_plain, when_used="json")] = Field(
+        default=Decimal("0.2"),
+        ge=0,
+        le=1,
+        description="At most this share of the mapping's couplings, from the tenth record on.",
+    )
+
+    def allows(self, removed: int, coupled: int) -> bool:
+        """Whether a pass may delete or uncouple so many of the mapping's couplings; never all of several."""
+        if removed > self.records or (removed == coupled and coupled > 1):
+            return False
+        return removed < FEWEST_COUNTED or removed <= self.share * coupled
+
+
+FEWEST_COUNTED = 10
+"""Below so many records the share says nothing: in a small table each record is a large share."""
+
+
+class Deactivation(_Value):
+    """Values that mark a record as given up; a side that has some gets them instead of a deletion."""
+
+    local: Mapping[str, Scalar] = Field(default_factory=dict, description="Local fields and their values.")
+    integration: Mapping[str, Scalar] = Field(default_factory=dict, description="Integration fields and their values.")
+
+    def values(self, side: Side) -> Mapping[str, Scalar]:
+        """Return the values for a side; none: records are deleted there."""
+        return self.local if side is Side.LOCAL else self.integration
+
+
 class Schedule(_Value):
     """How often the mapping's job runs (semantics 10)."""
 
@@ -315,6 +352,12 @@ class TableMapping(_Value):
     delete_propagation: DeletePropagation = Field(
         default=DeletePropagation.NONE, description="In which passes the deletion of a record is carried over."
     )
+    deactivation: Deactivation = Field(
+        default=Deactivation(), description="What is written, instead of deleting, where a deletion is carried over."
+    )
+    delete_limit: DeleteLimit = Field(
+        default=DeleteLimit(), description="How much a pass may delete or uncouple before it stops and asks."
+    )
     dependencies: Names = Field(default=(), description="Mappings that must be finished first.")
     rules: Names = Field(default=(), description="Names of rules for special tables, applied in this order.")
     templates: tuple[Template, ...] = Field(
@@ -349,6 +392,11 @@ class TableMapping(_Value):
             if row.enabled and not any(row.direction.includes(pass_) for pass_ in self.direction.passes):
                 message = f"the field goes {row.direction.value}, but its mapping goes {self.direction.value}"
                 found.append(Contradiction(("fields", index, "direction"), message))
+        for pass_ in Pass:
+            carried = pass_ in self.direction.passes and self.delete_propagation.includes(pass_)
+            if self.deactivation.values(pass_.destination) and not carried:
+                place = ("deactivation", pass_.destination.value)
+                found.append(Contradiction(place, f"delete_propagation carries no deletion to the {place[1]} side"))
         if self.name in self.dependencies:
             found.append(Contradiction(("dependencies",), "a mapping cannot depend on itself"))
         for index, template in enumerate(self.templates):

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from enum import IntFlag
 
 import polars as pl
-from sqlalchemy import Connection, Select, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, insert, select, update
 
 from twinrow.model.sides import Side
 from twinrow.store.bulk import allocate, delete_in, insert_frame, rows_to_frame, select_in, update_frame
@@ -32,6 +32,10 @@ class State(IntFlag):
     """Chosen at coupling: where there is no base yet, the local value wins."""
     PREFER_INTEGRATION = 16
     """Chosen at coupling: where there is no base yet, the integration value wins."""
+    DEACTIVATED = 32
+    """The record that is left was marked as given up, because the other one was deleted."""
+    TO_UNCOUPLE = 64
+    """A changed record's counterpart was found gone: the coupling is removed at the end of a pass, if not too many are."""
 
 
 WELL = State(0)
@@ -100,6 +104,32 @@ def all_couplings(
             return
         after = found[-1]._mapping["id"]
         yield _frame(rows_to_frame(found, _STORED), mapping)
+
+
+def in_state(
+    connection: Connection, mapping: StoredMapping, on: State, off: State, rows: int = 5_000
+) -> Iterator[pl.DataFrame]:
+    """Yield the couplings whose state has all bits of `on` and none of `off`; they may be removed meanwhile."""
+    after = 0
+    while True:
+        statement = select(*_COLUMNS).where(_has(mapping, on, off), couplings.c.id > after)
+        found = connection.execute(statement.order_by(couplings.c.id).limit(rows)).fetchall()
+        if not found:
+            return
+        after = found[-1]._mapping["id"]
+        yield _frame(rows_to_frame(found, _STORED), mapping)
+
+
+def count_in_state(connection: Connection, mapping: StoredMapping, on: State, off: State) -> int:
+    """Return how many couplings have all bits of `on` in their state and none of `off`."""
+    return int(connection.execute(select(func.count()).where(_has(mapping, on, off))).scalar_one())
+
+
+def _has(mapping: StoredMapping, on: State, off: State) -> ColumnElement[bool]:
+    bits = couplings.c.state.op("&")
+    return and_(
+        couplings.c.mapping_id == mapping.id, couplings.c.state != 0, bits(int(on)) == int(on), bits(int(off)) == 0
+    )
 
 
 def count_couplings(connection: Connection, mapping: StoredMapping) -> int:

@@ -675,9 +675,7 @@ def test_creates_and_deletes_that_a_system_does_not_know() -> None:
     assert check(mapping(), capabilities=no_creates) == []
     (problem,) = check(mapping(only_coupled=False), capabilities=no_creates)
     assert "cannot be made" in problem.message
-    limit, problem = check(mapping(delete_propagation="both"), capabilities=limited(Side.LOCAL, can_delete=False))
-    assert (limit.field, limit.severity) == ("delete_propagation", "warning")
-    assert "has no effect" in limit.message
+    (problem,) = check(mapping(delete_propagation="both"), capabilities=limited(Side.LOCAL, can_delete=False))
     assert (problem.field, problem.severity) == ("delete_propagation", "error")
 
 

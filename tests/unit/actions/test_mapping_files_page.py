@@ -7,7 +7,17 @@ import pytest
 from pydantic import BaseModel
 
 from twinrow.actions.mapping_files import read_mapping_text
-from twinrow.model.mapping import FieldMapping, MappingFile, Match, Schedule, TableMapping, Template, When
+from twinrow.model.mapping import (
+    Deactivation,
+    DeleteLimit,
+    FieldMapping,
+    MappingFile,
+    Match,
+    Schedule,
+    TableMapping,
+    Template,
+    When,
+)
 from twinrow.model.rules import Prefix, Trim
 
 PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "mapping-files.md").read_text(encoding="utf-8")
@@ -25,6 +35,8 @@ def section(title: str) -> str:
         ("A field mapping", FieldMapping),
         ("A field mapping", Match),
         ("Templates", Template),
+        ("Deletions", DeleteLimit),
+        ("Deletions", Deactivation),
         ("Schedules", Schedule),
         ("Circumstances", When),
         ("Transformation rules", Prefix),
@@ -53,6 +65,6 @@ def test_every_value_of_a_choice_is_told() -> None:
 
 def test_the_examples_of_the_page_are_read() -> None:
     examples = re.findall(r"```yaml\n(.*?)```", PAGE, flags=re.DOTALL)
-    assert len(examples) == 2
+    assert len(examples) == 3
     for example in examples:
         assert read_mapping_text(example).content.version == 1

@@ -7,17 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from twinrow.actions.mapping_check.surroundings import Row, passes
 from twinrow.connectors.base import Capabilities, CreateKeys
 from twinrow.model.errors import MappingProblem
-from twinrow.model.mapping import DeletePropagation, TableMapping
+from twinrow.model.mapping import TableMapping
 from twinrow.model.sides import Pass, Side
 
 CapabilitiesOf = Callable[[Side, str], Capabilities]
-
-_DELETES = {
-    DeletePropagation.NONE: (),
-    DeletePropagation.TO: (Pass.TO,),
-    DeletePropagation.FROM: (Pass.FROM,),
-    DeletePropagation.BOTH: tuple(Pass),
-}
 
 
 def check_limits(mapping: TableMapping, rows: Sequence[Row], capabilities: CapabilitiesOf) -> Iterator[MappingProblem]:
@@ -26,19 +19,13 @@ def check_limits(mapping: TableMapping, rows: Sequence[Row], capabilities: Capab
         if any(pass_ in passes(mapping, row.mapping) for row in rows):
             table = mapping.table(pass_.destination)
             yield from _check_destination(mapping, pass_, capabilities(pass_.destination, table))
-    if mapping.delete_propagation is not DeletePropagation.NONE:
-        yield MappingProblem(
-            "Deletes are not carried over yet: delete_propagation has no effect.",
-            "A record whose counterpart was deleted is reported.",
-            mapping.name,
-            "delete_propagation",
-            severity="warning",
-        )
-    for pass_ in _DELETES[mapping.delete_propagation]:
+    for pass_ in mapping.direction.passes:
+        if not mapping.delete_propagation.includes(pass_) or mapping.deactivation.values(pass_.destination):
+            continue
         if not capabilities(pass_.destination, mapping.table(pass_.destination)).can_delete:
             yield MappingProblem(
                 f"Records of {mapping.table(pass_.destination)} cannot be deleted there.",
-                "Set delete_propagation to none, or to the other direction.",
+                "Set delete_propagation to none or to the other direction, or give a deactivation.",
                 mapping.name,
                 "delete_propagation",
             )
