@@ -16,11 +16,12 @@ from twinrow.batch.canonical import canonical
 from twinrow.batch.columns import column_type
 from twinrow.batch.convert import Converted, convert
 from twinrow.batch.hooks import HookContext, Rule
-from twinrow.batch.rules import apply_rules
+from twinrow.batch.rules import ERROR, LOST, RESULT, VALUE, RuleInputs, Transformed, apply_rules, transform_values, works_by_value
 from twinrow.engine import columns as c
 from twinrow.engine.fields import FieldPlan, FieldPlans
 from twinrow.model.mapping import OnLoss
-from twinrow.model.rules import TransformationRule
+from twinrow.model.rules import AnyRule
+from twinrow.model.sides import Pass
 from twinrow.model.tables import Field, FieldType, Table
 
 _TEXT = Field("text", FieldType.TEXT)
@@ -37,7 +38,7 @@ class CarryContext:
     hooks: HookContext
     plans: FieldPlans
     rules: Sequence[Rule] = ()
-    transformations: Mapping[str, TransformationRule] = field(default_factory=dict)
+    inputs: RuleInputs = field(default_factory=RuleInputs)
     references: Mapping[int, pl.DataFrame] = field(default_factory=dict)
 
 
@@ -45,17 +46,17 @@ def source_values(frame: pl.DataFrame, context: CarryContext) -> pl.DataFrame:
     """Add `source.i` for every field that the source side has (also those that the pass does not carry)."""
     side = context.hooks.pass_.source
     texts = [
-        canonical(_source_value(plan, context), plan.field(side)).alias(c.source(plan.index))
+        canonical(_source_value(plan, context.hooks), plan.field(side)).alias(c.source(plan.index))
         for plan in context.plans.plans
     ]
     return frame.with_columns(texts)
 
 
-def _source_value(plan: FieldPlan, context: CarryContext) -> pl.Expr:
-    side = context.hooks.pass_.source
+def _source_value(plan: FieldPlan, hooks: HookContext) -> pl.Expr:
+    side = hooks.pass_.source
     if plan.derived is not None and not plan.has_field(side):
-        if plan.carried_in(context.hooks.pass_):
-            return plan.derived.value(context.hooks)
+        if plan.carried_in(hooks.pass_):
+            return plan.derived.value(hooks)
         return pl.lit(None, dtype=column_type(plan.field(side)))
     if plan.has_field(side):
         return pl.col(plan.field(side).name)
@@ -65,11 +66,11 @@ def _source_value(plan: FieldPlan, context: CarryContext) -> pl.Expr:
 def carry(frame: pl.DataFrame, context: CarryContext) -> pl.DataFrame:
     """Add `carried.i`, `carried_text.i`, `problem.i`, `unresolved.i` and `lost.i` for every field that the pass carries."""
     pass_ = context.hooks.pass_
-    frame = _translate(frame, context)
+    frame = _transform(_translate(frame, context), context)
     results: list[pl.Expr] = []
     for plan in context.plans.carried(pass_):
         destination = plan.field(pass_.destination)
-        converted, unresolved = _carried(plan, destination, context)
+        converted, unresolved, taken_away = _carried(plan, destination, context)
         value = converted.value
         for rule in context.rules:
             value = rule.adjust(context.hooks, destination.name, value)
@@ -82,12 +83,12 @@ def carry(frame: pl.DataFrame, context: CarryContext) -> pl.DataFrame:
         if plan.derived is not None and plan.derived.error is not None:
             problem = pl.coalesce(plan.derived.error(context.hooks), problem)
         if plan.mapping.on_loss in (None, OnLoss.REFUSE) and plan.bidirectional:
-            problem = pl.coalesce(problem, _loss_problem(destination, converted))
+            problem = pl.coalesce(problem, _loss_problem(plan, destination, converted, taken_away))
         results += [
             value.cast(column_type(destination)).alias(c.carried(plan.index)),
             problem.alias(c.problem(plan.index)),
             unresolved.alias(c.unresolved(plan.index)),
-            converted.lost.alias(c.lost(plan.index)),
+            (converted.lost | taken_away).alias(c.lost(plan.index)),
         ]
     frame = frame.with_columns(results)
     texts = [
@@ -97,9 +98,11 @@ def carry(frame: pl.DataFrame, context: CarryContext) -> pl.DataFrame:
     return frame.with_columns(texts)
 
 
-def _loss_problem(destination: Field, converted: Converted) -> pl.Expr:
+def _loss_problem(plan: FieldPlan, destination: Field, converted: Converted, taken_away: pl.Expr) -> pl.Expr:
     what = f"{destination.max_length} characters" if destination.is_text else f"{destination.scale} decimals"
-    return pl.when(converted.lost).then(pl.lit(f"the value does not fit {destination.name} ({what})"))
+    by_rules = f"the transformation {', '.join(plan.mapping.transformation)} takes something of the value away"
+    cut = pl.when(converted.lost).then(pl.lit(f"the value does not fit {destination.name} ({what})"))
+    return cut.when(taken_away).then(pl.lit(by_rules)) if plan.chain else cut
 
 
 def _translated(index: int) -> str:
@@ -141,46 +144,78 @@ def _translate(frame: pl.DataFrame, context: CarryContext) -> pl.DataFrame:
     return frame
 
 
-def _carried(plan: FieldPlan, destination: Field, context: CarryContext) -> tuple[Converted, pl.Expr]:
+def _transformed(index: int) -> str:
+    return f"transformed.{index}"
+
+
+def _transform(frame: pl.DataFrame, context: CarryContext) -> pl.DataFrame:
+    """Join what chains make of values that need Python: a struct `transformed.i` for each such field."""
+    hooks = context.hooks
+    for plan in context.plans.carried(hooks.pass_):
+        chain = _chain(plan, hooks.pass_)
+        if not works_by_value(chain):
+            continue
+        column = _transformed(plan.index)
+        keyed = frame.with_columns(before_rules(plan, hooks)[0].alias("@value"))
+        made = transform_values(keyed.get_column("@value"), chain, context.inputs)
+        made = made.select(pl.col(VALUE).alias("@value"), pl.struct(RESULT, ERROR, LOST).alias(column))
+        frame = keyed.join(made, on="@value", how="left", nulls_equal=True, maintain_order="left").drop("@value")
+    return frame
+
+
+def _chain(plan: FieldPlan, pass_: Pass) -> tuple[AnyRule, ...]:
+    return () if plan.mapping.related_mapping or plan.is_constant else plan.rules_in(pass_)
+
+
+def before_rules(plan: FieldPlan, hooks: HookContext) -> tuple[pl.Expr, pl.Expr]:
+    """Return a field's values as the texts that its transformation rules get, and why there is none."""
+    value, source = _source_value(plan, hooks), plan.field(hooks.pass_.source)
+    text = convert(value, source, _TEXT).value
+    if not plan.mapping.values:
+        return text, pl.lit(None, dtype=pl.String)
+    pairs = {key: _text(target) for key, target in plan.mapping.values.items()}
+    if hooks.pass_.source.value != "local":
+        pairs = {target: key for key, target in pairs.items()}
+    found = text.replace_strict(pairs, default=None, return_dtype=pl.String)
+    problem = pl.when(found.is_null() & text.is_not_null() & (text != "")).then(
+        pl.concat_str([pl.lit("no value corresponds to "), text], ignore_nulls=True)
+    )
+    return found, problem
+
+
+def _carried(plan: FieldPlan, destination: Field, context: CarryContext) -> tuple[Converted, pl.Expr, pl.Expr]:
+    """Return the converted values, where their reference is not resolved, and where rules took something away."""
     pass_ = context.hooks.pass_
     source = plan.field(pass_.source)
     nothing = pl.lit(False)
     if plan.mapping.related_mapping:
         converted = convert(pl.col(_translated(plan.index)), _TEXT, destination)
-        return converted, ~pl.col(_known(plan.index))
-    value = _source_value(plan, context)
+        return converted, ~pl.col(_known(plan.index)), nothing
+    value = _source_value(plan, context.hooks)
     if plan.is_constant:
-        return convert(value, source, destination), nothing
+        return convert(value, source, destination), nothing, nothing
+    chain = _chain(plan, pass_)
     problem = pl.lit(None, dtype=pl.String)
-    if plan.mapping.values:
-        text = convert(value, source, _TEXT).value
-        pairs = {key: _text(target) for key, target in plan.mapping.values.items()}
-        if pass_.source.value != "local":
-            pairs = {target: key for key, target in pairs.items()}
-        value = text.replace_strict(pairs, default=None, return_dtype=pl.String)
-        problem = pl.when(value.is_null() & text.is_not_null() & (text != "")).then(
-            pl.concat_str([pl.lit("no value corresponds to "), text], ignore_nulls=True)
-        )
-        source = _TEXT
     lost = nothing
-    if plan.mapping.transformation and plan.mapping.rules_apply(pass_):
-        text = convert(value, source, _TEXT).value
-        value = apply_rules(text, plan.mapping.transformation, context.transformations)
-        lost = _changed_by_rules(plan, text, value, context)
+    if plan.mapping.values or chain:
+        value, problem = before_rules(plan, context.hooks)
+        source = _TEXT
+    if chain:
+        made = _after_rules(plan, chain, value, context)
+        value, lost = made.value, made.lost
+        problem = pl.coalesce(problem, made.error)
         source = Field("transformed", FieldType.TEXT, max_length=None)
     converted = convert(value, source, destination)
     if plan.derived is not None and plan.derived.waits is not None:
         nothing = plan.derived.waits(context.hooks).fill_null(False)
-    return Converted(converted.value, pl.coalesce(problem, converted.error), converted.lost | lost), nothing
+    return Converted(converted.value, pl.coalesce(problem, converted.error), converted.lost), nothing, lost
 
 
-def _changed_by_rules(plan: FieldPlan, before: pl.Expr, after: pl.Expr, context: CarryContext) -> pl.Expr:
-    from twinrow.model.rules import LOSSY_TYPES, PREDEFINED
-
-    known = {rule.code: rule for rule in PREDEFINED} | dict(context.transformations)
-    if not any(known[code].type in LOSSY_TYPES for code in plan.mapping.transformation):
-        return pl.lit(False)
-    return (before != after).fill_null(False)
+def _after_rules(plan: FieldPlan, chain: Sequence[AnyRule], value: pl.Expr, context: CarryContext) -> Transformed:
+    if works_by_value(chain):
+        made = pl.col(_transformed(plan.index)).struct
+        return Transformed(made.field(RESULT), made.field(ERROR), made.field(LOST))
+    return apply_rules(value, chain, context.inputs)
 
 
 def _text(value: object) -> str:

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from twinrow.batch.hooks import Derived, HookContext, Rule
-from twinrow.model.errors import UnknownName
+from twinrow.batch.rules import rule_problem
+from twinrow.model.errors import ConfigurationError
 from twinrow.model.mapping import FieldMapping, TableMapping
-from twinrow.model.rules import PREDEFINED, TransformationRule
+from twinrow.model.rules import AnyRule, chain_problem, rule_chain, rule_identity
 from twinrow.model.sides import Direction, Pass, Side
 from twinrow.model.tables import Field, FieldType, Table
 
@@ -41,6 +42,8 @@ class FieldPlan:
     mapping: FieldMapping
     derived: Derived | None = None
     source: Field | None = None
+    chain: tuple[AnyRule, ...] = ()
+    """The transformation rules that its values go through, in the pass in which they apply."""
 
     def field(self, side: Side) -> Field:
         """Return the description of the field (or of the constant or computed value) on a side."""
@@ -70,6 +73,10 @@ class FieldPlan:
     def bidirectional(self) -> bool:
         """Whether both passes carry the field, so that both sides may have changed it."""
         return self.direction is Direction.BIDIRECTIONAL and self.carried_in(Pass.TO) and self.carried_in(Pass.FROM)
+
+    def rules_in(self, pass_: Pass) -> tuple[AnyRule, ...]:
+        """Return the transformation rules that values go through in a pass."""
+        return self.chain if self.chain and self.mapping.rules_apply(pass_) else ()
 
     @property
     def is_constant(self) -> bool:
@@ -112,13 +119,14 @@ class FieldPlans:
 def plan_fields(
     mapping: TableMapping,
     tables: Mapping[Side, Table],
-    transformations: Mapping[str, TransformationRule],
+    transformations: Mapping[str, AnyRule],
     rules: Iterable[Rule],
     settings: Mapping[str, Any],
 ) -> FieldPlans:
     """Resolve the fields of a mapping against the tables of both sides.
 
-    Raises `UnknownField` for a field that a table neither has nor could have, `UnknownName` for a transformation rule.
+    Raises `UnknownField` for a field that a table neither has nor could have, `UnknownName` for a transformation rule,
+    `ConfigurationError` for one that cannot work, or not on the values of its field.
     """
     plans: list[FieldPlan] = []
     unavailable: list[Unavailable] = []
@@ -147,12 +155,13 @@ def _mapped(
     row: FieldMapping,
     mapping: TableMapping,
     tables: Mapping[Side, Table],
-    transformations: Mapping[str, TransformationRule],
+    transformations: Mapping[str, AnyRule],
 ) -> FieldPlan:
     fields = {side: tables[side].field(name) if (name := row.field(side)) else None for side in Side}
-    return FieldPlan(
+    chain = rule_chain(row.transformation, transformations)
+    plan = FieldPlan(
         index=index,
-        identity=_identity(row, transformations),
+        identity=_identity(row, chain),
         key=row.key,
         caption=row.caption or row.key,
         direction=_narrowed(row.direction, mapping.direction),
@@ -160,7 +169,25 @@ def _mapped(
         integration=fields[Side.INTEGRATION],
         mapping=row,
         source=_constant_field(row.constant) if row.is_constant else None,
+        chain=chain,
     )
+    for pass_ in mapping.direction.passes if chain else ():
+        _check_rules(plan, pass_, mapping.name)
+    return plan
+
+
+def _check_rules(plan: FieldPlan, pass_: Pass, mapping: str) -> None:
+    chain = plan.rules_in(pass_) if plan.carried_in(pass_) and not plan.mapping.related_mapping else ()
+    source = FieldType.TEXT if plan.mapping.values else plan.field(pass_.source).type
+    problem = next((f"The rule {rule.code}: {found}" for rule in chain if (found := rule_problem(rule))), None)
+    problem = problem or chain_problem(chain, source, plan.field(pass_.destination).type)
+    if problem is not None:
+        raise ConfigurationError(
+            f"The transformation rules of {plan.key} in {mapping} cannot be used",
+            cause=problem,
+            remedy="Change the rule, or take it out of the field mapping.",
+            field=plan.key,
+        )
 
 
 def _narrowed(direction: Direction, whole: Direction) -> Direction:
@@ -197,14 +224,10 @@ def _constant_field(value: object) -> Field:
     return Field("constant", _CONSTANT_TYPES.get(type(value), FieldType.DECIMAL))
 
 
-def _identity(row: FieldMapping, transformations: Mapping[str, TransformationRule]) -> str:
+def _identity(row: FieldMapping, chain: tuple[AnyRule, ...]) -> str:
     """Return the key of the field mapping, with a mark of the rules that its values go through."""
-    known = {rule.code: rule for rule in PREDEFINED} | dict(transformations)
-    for code in row.transformation:
-        if code not in known:
-            raise UnknownName("transformation rule", code, tuple(known))
     parts: dict[str, Any] = {
-        "rules": [known[code].model_dump(mode="json") for code in row.transformation],
+        "rules": [rule_identity(rule) for rule in chain],
         "rules_in": row.transformation_direction if row.transformation else None,
         "values": {key: str(value) for key, value in row.values.items()},
         "related": row.related_mapping,

@@ -6,17 +6,17 @@ works from. They are validated when they are made and never change.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from decimal import Decimal
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from twinrow.model.contradictions import Contradiction, Contradictions, refuse
 from twinrow.model.errors import FilterError
 from twinrow.model.filters import filter_variables, parse_filter
 from twinrow.model.rules import PREDEFINED, TransformationRule
+from twinrow.model.scalars import Scalar
 from twinrow.model.sides import Direction, Pass, Side
 
 
@@ -69,27 +69,6 @@ class DeletePropagation(StrEnum):
         return self is DeletePropagation.BOTH or self.value == pass_.value
 
 
-@dataclass(frozen=True, slots=True)
-class Contradiction:
-    """Something in a mapping that does not go together: the key at which it shows (within the value), and a sentence."""
-
-    place: tuple[str | int, ...]
-    message: str
-
-
-class Contradictions(ValueError):
-    """All that does not go together within one value of a mapping file."""
-
-    def __init__(self, found: Sequence[Contradiction]) -> None:
-        super().__init__("; ".join(contradiction.message for contradiction in found))
-        self.found = tuple(found)
-
-
-def _refuse(found: Sequence[Contradiction]) -> None:
-    if found:
-        raise Contradictions(found)
-
-
 class _Value(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_enum_values=False)
 
@@ -107,24 +86,8 @@ def _one_or_many(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
 
-def _exact(value: Any) -> Any:
-    return Decimal(repr(value)) if isinstance(value, float) else value
-
-
-def _plain(value: Any) -> Any:
-    """Write a decimal as a number where the number says the same, else as text: both are read back as this value."""
-    if isinstance(value, Decimal):
-        return float(value) if Decimal(repr(float(value))) == value else str(value)
-    return value
-
-
 FilterText = Annotated[str, AfterValidator(_known_filter)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_one_or_many, json_schema_input_type=str | tuple[str, ...])]
-Scalar = Annotated[
-    bool | int | Decimal | str | None,
-    BeforeValidator(_exact, json_schema_input_type=bool | int | float | str | None),
-    PlainSerializer(_plain, when_used="json"),
-]
 OwnershipModel = Literal["person", "team"]
 
 
@@ -209,7 +172,7 @@ class FieldMapping(_Value):
             found.append(Contradiction(("not_null",), "clear_value_on_failed_sync and not_null exclude each other"))
         if self.related_key and not self.related_mapping:
             found.append(Contradiction(("related_key",), "related_key needs related_mapping"))
-        _refuse(found)
+        refuse(found)
         return self
 
     def _constant_contradictions(self) -> list[Contradiction]:
@@ -403,7 +366,7 @@ class TableMapping(_Value):
             if any((other.side, other.code) == (template.side, template.code) for other in self.templates[:index]):
                 message = f"two templates of the {template.side.value} side have the code {template.code}"
                 found.append(Contradiction(("templates", index), message))
-        _refuse(found)
+        refuse(found)
         return self
 
     def table(self, side: Side) -> str:
@@ -480,5 +443,5 @@ class MappingFile(_Value):
                 found.append(Contradiction(place, f"{rule.code} is a predefined transformation rule"))
             if any(other.code == rule.code for other in self.transformation_rules[:index]):
                 found.append(Contradiction(place, f"the transformation rule {rule.code} is defined twice"))
-        _refuse(found)
+        refuse(found)
         return self

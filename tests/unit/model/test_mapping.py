@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from twinrow.model.mapping import Contradictions, FieldMapping, MappingFile, Match, TableMapping, Template, When
+from twinrow.model.contradictions import Contradictions
+from twinrow.model.mapping import FieldMapping, MappingFile, Match, TableMapping, Template, When
 from twinrow.model.sides import Direction, Pass, Side
 
 NAME = {"local": "displayName", "integration": "name"}

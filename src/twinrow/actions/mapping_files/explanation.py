@@ -16,10 +16,10 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from twinrow.actions.mapping_files.nodes import Finding, Path
+from twinrow.model.contradictions import Contradictions
 from twinrow.model.errors import FilterError
 from twinrow.model.filters import filter_variables, parse_filter
 from twinrow.model.mapping import (
-    Contradictions,
     FieldMapping,
     MappingFile,
     Match,
