@@ -7,15 +7,17 @@ from pathlib import Path
 
 from twinrow.actions.context import ActionContext
 from twinrow.actions.mapping_check import check_mappings
+from twinrow.actions.mapping_check.transformations import SUBJECT
 from twinrow.actions.mapping_files import MappingDocument, export_mappings, read_mapping_files
 from twinrow.model.errors import MappingProblem, MappingProblems
 from twinrow.model.filters import settings_as_variables
 from twinrow.model.mapping import MappingFile, TableMapping
-from twinrow.model.rules import TransformationRule
+from twinrow.model.rules import TransformationRule, rule_chain
 from twinrow.model.sides import Side
 from twinrow.model.tables import Table
 from twinrow.standard.custom_page import CUSTOM_PAGE
 from twinrow.standard.files import standard_mappings
+from twinrow.standard.functions import offered_functions
 from twinrow.standard.order import run_order
 from twinrow.standard.rules import RULES
 from twinrow.store.mappings import StoredMapping, list_mappings, read_rules, save_mapping, save_rules
@@ -73,7 +75,7 @@ def export_connection(context: ActionContext, names: Sequence[str] = ()) -> str:
     stored = [context.mapping(name) for name in names] if names else context.mappings()
     with context.database.reading() as connection:
         rules = read_rules(connection)
-    used = {code for one in stored for row in one.mapping.fields for code in row.transformation}
+    used = {rule.code for code in _used_rules(one.mapping for one in stored) for rule in rule_chain([code], rules)}
     content = MappingFile(
         version=1,
         transformation_rules=tuple(rule for code, rule in rules.items() if code in used),
@@ -134,8 +136,18 @@ def _problems(
         capabilities=lambda side, name: connectors[side].capabilities(name),
         table_rules=set(RULES),
         optional=(CUSTOM_PAGE,),
+        functions=set(offered_functions()) if any(rule.type == "custom" for rule in transformations.values()) else None,
     )
-    return [problem for problem in problems if not mappings or problem.mapping in fitting]
+    concerned = {f"{SUBJECT} {code}" for code in _used_rules(fitting.values()) | {rule.code for rule in rules}}
+    return [
+        problem
+        for problem in problems
+        if not (mappings or rules) or (problem.mapping in fitting if problem.mapping else problem.field in concerned)
+    ]
+
+
+def _used_rules(mappings: Iterable[TableMapping]) -> set[str]:
+    return {code for mapping in mappings for row in mapping.fields for code in row.transformation}
 
 
 def _placed(problem: MappingProblem, documents: Sequence[MappingDocument]) -> MappingProblem:

@@ -164,13 +164,21 @@ def _from_text(text: pl.Expr, destination: Field) -> pl.Expr:
                 .then(False)
             )
         case FieldType.DATE:
-            return filled.str.to_date("%Y-%m-%d", strict=False)
+            return pl.coalesce(_day(filled), _moment(filled).dt.date())
         case FieldType.DATETIME:
-            return filled.str.to_datetime("%+", time_unit="us", time_zone="UTC", strict=False)
+            return pl.coalesce(_moment(filled), _day(filled).cast(INSTANT))
         case FieldType.DECIMAL:
             return _rounded_to(lambda wide: filled.str.to_decimal(scale=wide.scale), destination)
         case _:
             return filled.cast(column_type(destination), strict=False)
+
+
+def _day(text: pl.Expr) -> pl.Expr:
+    return text.str.to_date("%Y-%m-%d", strict=False)
+
+
+def _moment(text: pl.Expr) -> pl.Expr:
+    return text.str.to_datetime("%+", time_unit="us", time_zone="UTC", strict=False)
 
 
 def _refused(value: pl.Expr, destination: Field) -> pl.Expr:

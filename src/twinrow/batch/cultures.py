@@ -131,10 +131,3 @@ def date_order(culture: str) -> str:
     """Return the order of day, month and year in the culture's short dates, for example `mdy`."""
     pattern = str(_locale(culture).date_formats["short"].pattern)
     return "".join(dict.fromkeys(letter for letter in pattern.lower() if letter in "dmy"))
-
-
-@cache
-def date_separator(culture: str) -> str:
-    """Return what stands between day, month and year in the culture's short dates."""
-    found = re.search(r"[^\w\s']", str(_locale(culture).date_formats["short"].pattern))
-    return found.group() if found else "/"

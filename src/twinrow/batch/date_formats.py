@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from functools import cache
 
-from twinrow.batch.cultures import bare, date_order, date_separator, names
+from twinrow.batch.cultures import bare, date_order, names
 
 Reader = Callable[[str], datetime | None]
 """Returns the point in time that a text is (in UTC), None where it is none."""
@@ -61,7 +61,7 @@ def format_problem(source_format: str) -> str | None:
             if found.group(6) and found.group(6).isalpha() and found.group(6) not in "TZ":
                 return f"the letter {found.group(6)} means nothing in a format; a text stands in quotes: '{found.group(6)}'"
             continue
-        part = _part(letters, "en-US")
+        part = _part(letters)
         if part is None:
             return f"{letters} means nothing in a format"
         if part[0] in seen:
@@ -78,7 +78,7 @@ def reader(source_format: str, culture: str) -> Reader:
     return _by_culture(culture) if not source_format else _by_format(source_format, culture)
 
 
-def _part(letters: str, culture: str) -> tuple[str, str] | None:
+def _part(letters: str) -> tuple[str, str] | None:
     """Return the name of a part of a format, and the pattern of its values."""
     if letters in _DIGITS:
         return _DIGITS[letters]
@@ -107,12 +107,13 @@ def _by_format(source_format: str, culture: str) -> Reader:
     for found in _TOKEN.finditer(source_format):
         quoted, double, escaped, letters, blanks, other = found.groups()
         if letters is not None:
-            part = _part(letters, culture)
+            part = _part(letters)
             pattern += re.escape(letters) if part is None else f"(?P<{part[0]}>{part[1]})"
         elif blanks is not None:
             pattern += r"\s+"
         elif other == "/":
-            pattern += f"(?:/|{re.escape(date_separator(culture))})"
+            # In .NET it stands for what the culture writes between day, month and year.
+            pattern += "[-/.]"
         else:
             literal = next(text for text in (quoted, double, escaped, other) if text is not None)
             pattern += re.escape(literal)
@@ -120,7 +121,9 @@ def _by_format(source_format: str, culture: str) -> Reader:
 
     def read(text: str) -> datetime | None:
         found = compiled.fullmatch(text.strip())
-        return None if found is None else _made({key: value for key, value in found.groupdict().items() if value}, culture)
+        return (
+            None if found is None else _made({key: value for key, value in found.groupdict().items() if value}, culture)
+        )
 
     return read
 

@@ -151,7 +151,9 @@ def _substring(value: pl.Expr, rule: r.Substring) -> pl.Expr:
         part = value.str.slice(rule.start_position - 1)
     if rule.ending_text is not None:
         cut = part.str.splitn(_unquoted(rule.ending_text), 2)
-        part = pl.when(cut.struct.field("field_1").is_not_null()).then(cut.struct.field("field_0")).otherwise(pl.lit(""))
+        part = (
+            pl.when(cut.struct.field("field_1").is_not_null()).then(cut.struct.field("field_0")).otherwise(pl.lit(""))
+        )
     elif rule.length is not None:
         part = part.str.slice(0, rule.length)
     return pl.when(value.is_not_null()).then(part)
@@ -289,7 +291,9 @@ def _made(text: str, rule: AnyRule) -> tuple[str, str | None]:
             return cultures.title_case(text, culture), None
         case r.DecimalFormat(culture=culture):
             number = cultures.parse_decimal(text, culture)
-            return (text, f"the value {text[:60]} is no number as {culture} writes it") if number is None else (_digits(number), None)
+            if number is None:
+                return text, f"the value {text[:60]} is no number as {culture} writes it"
+            return _digits(number), None
         case r.DateFormat(source_format=form, culture=culture):
             moment = reader(form, culture)(text)
             return text if moment is None else moment.date().isoformat(), None
@@ -309,9 +313,7 @@ def _iso(moment: datetime) -> str:
     return moment.replace(tzinfo=None).isoformat() + "Z"
 
 
-def _custom(
-    values: pl.Series, rule: r.Custom, functions: Mapping[str, CustomFunction]
-) -> tuple[pl.Series, pl.Series]:
+def _custom(values: pl.Series, rule: r.Custom, functions: Mapping[str, CustomFunction]) -> tuple[pl.Series, pl.Series]:
     """Hand texts to a function of someone else; where it fails, find out with which of them."""
     function = functions[rule.function]
     try:

@@ -16,7 +16,17 @@ from twinrow.batch.canonical import canonical
 from twinrow.batch.columns import column_type
 from twinrow.batch.convert import Converted, convert
 from twinrow.batch.hooks import HookContext, Rule
-from twinrow.batch.rules import ERROR, LOST, RESULT, VALUE, RuleInputs, Transformed, apply_rules, transform_values, works_by_value
+from twinrow.batch.rules import (
+    ERROR,
+    LOST,
+    RESULT,
+    VALUE,
+    RuleInputs,
+    Transformed,
+    apply_rules,
+    transform_values,
+    works_by_value,
+)
 from twinrow.engine import columns as c
 from twinrow.engine.fields import FieldPlan, FieldPlans
 from twinrow.model.mapping import OnLoss

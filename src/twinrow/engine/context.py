@@ -17,7 +17,6 @@ from twinrow.connectors.base import Capabilities, Connector
 from twinrow.engine.fields import FieldPlan, FieldPlans
 from twinrow.model.filters import Filter, filter_fields, parse_filter, settings_as_variables
 from twinrow.model.protocols import Clock
-from twinrow.model.rules import TransformationRule
 from twinrow.model.sides import Pass, Side
 from twinrow.model.tables import Table
 from twinrow.store.couplings import by_record
@@ -89,7 +88,6 @@ class MappingContext:
     ends: Mapping[Side, End]
     plans: FieldPlans
     rules: tuple[Rule, ...]
-    transformations: Mapping[str, TransformationRule]
     settings: Mapping[str, Any]
     mappings: Mapping[str, StoredMapping]
     """All mappings of the connection by name, for references and lookups."""

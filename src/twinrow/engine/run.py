@@ -22,6 +22,7 @@ from twinrow.engine.context import End, EngineSettings, MappingContext, PassCont
 from twinrow.engine.fields import FieldPlans, plan_fields
 from twinrow.engine.options import append_options
 from twinrow.engine.passes import PassRun, Progress
+from twinrow.engine.rule_inputs import check_inputs
 from twinrow.model.errors import ConfigurationError, LeaseLost, RecordNotFound, TwinrowError, UnknownName
 from twinrow.model.protocols import Clock
 from twinrow.model.rules import TransformationRule
@@ -98,7 +99,6 @@ class Engine:
                     ends=ends,
                     plans=plans,
                     rules=rules,
-                    transformations=self.transformations,
                     settings=self.settings,
                     mappings=known,
                     options=asked,
@@ -131,7 +131,6 @@ class Engine:
             ends=ends,
             plans=plans,
             rules=rules,
-            transformations=self.transformations,
             settings=self.settings,
             mappings=known,
             options=RunOptions(),
@@ -142,7 +141,9 @@ class Engine:
     def _fields(self, mapping: StoredMapping, ends: Mapping[Side, End]) -> tuple[tuple[Rule, ...], FieldPlans]:
         rules = tuple(self._rule(rule) for rule in mapping.mapping.rules)
         tables = {side: end.table for side, end in ends.items()}
-        return rules, plan_fields(mapping.mapping, tables, self.transformations, rules, self.settings)
+        plans = plan_fields(mapping.mapping, tables, self.transformations, rules, self.settings)
+        check_inputs(plans, self.connectors)
+        return rules, plans
 
     def _environments(self) -> dict[Side, str]:
         return {side: self.connectors[side].identify().environment for side in Side}

@@ -79,7 +79,9 @@ class TitleCase(_LetterRule):
 
     loses = "case"
     type: Literal["title_case"] = "title_case"
-    culture: Culture = Field(default="en-US", description="The language whose capital letters count, for example tr-TR.")
+    culture: Culture = Field(
+        default="en-US", description="The language whose capital letters count, for example tr-TR."
+    )
 
 
 class Trim(_LetterRule):
@@ -98,7 +100,9 @@ class Substring(_Rule):
     starting_text: str | None = Field(
         default=None, min_length=1, max_length=250, description="The text behind which the part begins."
     )
-    length: int | None = Field(default=None, ge=1, description="How many characters are taken; absent: all that follow.")
+    length: int | None = Field(
+        default=None, ge=1, description="How many characters are taken; absent: all that follow."
+    )
     ending_text: str | None = Field(
         default=None, min_length=1, max_length=250, description="The text before which the part ends."
     )
@@ -154,9 +158,13 @@ class _TimeRule(_Rule):
     fits = TEXTS | _TIMES
 
     source_format: str = Field(
-        default="", max_length=100, description="How the value is written, as in .NET: yyyyMMdd; blank: as the culture does."
+        default="",
+        max_length=100,
+        description="How the value is written, as in .NET: yyyyMMdd; blank: as the culture does.",
     )
-    culture: Culture = Field(default="en-US", description="The language whose names and order count, for example en-US.")
+    culture: Culture = Field(
+        default="en-US", description="The language whose names and order count, for example en-US."
+    )
 
 
 class DateFormat(_TimeRule):
@@ -293,7 +301,9 @@ PREDEFINED: tuple[AnyRule, ...] = (
         code="YYYYMMDDHHMMSS_FMT", description="Read times such as 20240131100000", source_format="yyyyMMddHHmmss"
     ),
     DateFormat(code="US_DATE_FORMAT", description="Read dates as they are written in the U.S.", culture="en-US"),
-    DateTimeFormat(code="US_DATETIME_FORMAT", description="Read times as they are written in the U.S.", culture="en-US"),
+    DateTimeFormat(
+        code="US_DATETIME_FORMAT", description="Read times as they are written in the U.S.", culture="en-US"
+    ),
     DecimalFormat(code="DK_DECIMAL_FORMAT", description="Read numbers as they are written in Denmark", culture="da-DK"),
     UnixTimestamp(code="UNIXTIMESTAMP", description="Read seconds since 1970 as a time"),
     RegexReplace(code="DELETE_NOTPROVIDED", description="Remove the word NOTPROVIDED", pattern="NOTPROVIDED"),

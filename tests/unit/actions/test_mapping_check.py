@@ -372,7 +372,7 @@ def test_a_template_for_a_side_that_is_never_written_is_named() -> None:
         (
             {"transformation": "UPERCASE"},
             "error",
-            "There is no transformation rule UPERCASE",
+            "There is no transformation rule named 'UPERCASE'",
             "Did you mean UPPERCASE?",
         ),
         (
@@ -383,7 +383,7 @@ def test_a_template_for_a_side_that_is_never_written_is_named() -> None:
                 "on_loss": "overwrite",
             },
             "error",
-            "The rule TRIM makes texts; numberofemployees is integer",
+            "The rule TRIM (trim) cannot work on what it gets: the field is integer",
             "Take the rule out",
         ),
         (

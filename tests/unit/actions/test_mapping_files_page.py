@@ -18,7 +18,7 @@ from twinrow.model.mapping import (
     Template,
     When,
 )
-from twinrow.model.rules import Prefix, Trim
+from twinrow.model.rules import Trim
 
 PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "mapping-files.md").read_text(encoding="utf-8")
 
@@ -39,7 +39,6 @@ def section(title: str) -> str:
         ("Deletions", Deactivation),
         ("Schedules", Schedule),
         ("Circumstances", When),
-        ("Transformation rules", Prefix),
         ("Transformation rules", Trim),
     ],
 )

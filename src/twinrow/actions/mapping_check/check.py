@@ -8,11 +8,12 @@ from twinrow.actions.mapping_check.filters import check_filter_text
 from twinrow.actions.mapping_check.limits import CapabilitiesOf, check_limits
 from twinrow.actions.mapping_check.rows import check_row, resolve_rows
 from twinrow.actions.mapping_check.surroundings import Row, Surroundings, Tables, nearest
+from twinrow.actions.mapping_check.transformations import check_rules
 from twinrow.actions.mapping_check.values import value_problem, value_remedy
 from twinrow.actions.mapping_check.writers import check_writers_across, check_writers_within
 from twinrow.model.errors import MappingProblem, UnknownField
 from twinrow.model.mapping import TableMapping, Template
-from twinrow.model.rules import TransformationRule
+from twinrow.model.rules import AnyRule
 from twinrow.model.sides import Direction, Side
 from twinrow.model.tables import Table
 from twinrow.standard.custom_page import OptionalRoute
@@ -24,24 +25,25 @@ def check_mappings(
     mappings: Sequence[TableMapping],
     tables: Tables,
     *,
-    rules: Mapping[str, TransformationRule],
+    rules: Mapping[str, AnyRule],
     variables: Mapping[str, str],
     capabilities: CapabilitiesOf | None = None,
     table_rules: Collection[str] | None = None,
     optional: Sequence[OptionalRoute] = (),
+    functions: Collection[str] | None = None,
 ) -> list[MappingProblem]:
-    """Return everything that is wrong with the mappings of a connection, errors and warnings, mapping by mapping.
+    """Return everything that is wrong with the mappings of a connection, errors and warnings, rules first, then by mapping.
 
     `mappings` are all mappings of the connection as they are in its circumstances (`TableMapping.in_circumstances`).
     `tables` describes a table of a side, or raises `UnknownTable`; `rules` are the workspace's transformation rules by code;
     `variables` the values that filters use; `capabilities` what a table of a side can do; `table_rules` the names of the
     rules for special tables that there are. With `optional`, what only these routes serve is no mistake where it is missing:
-    a warning names it, and the mapping goes on without it.
+    a warning names it, and the mapping goes on without it. `functions` are the names of those for custom rules; None: any.
     """
     surroundings = Surroundings(
-        {mapping.name: mapping for mapping in mappings}, tables, rules, variables, table_rules, optional
+        {mapping.name: mapping for mapping in mappings}, tables, rules, variables, table_rules, optional, functions
     )
-    problems: list[MappingProblem] = []
+    problems = list(check_rules(surroundings))
     rows: dict[str, list[Row]] = {}
     for mapping in mappings:
         problems += _check_names(mapping, surroundings)

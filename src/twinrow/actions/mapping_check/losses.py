@@ -6,14 +6,11 @@ from collections.abc import Iterator
 
 from twinrow.actions.mapping_check.surroundings import Row, Surroundings, both_ways
 from twinrow.batch.columns import DEFAULT_SCALE
-from twinrow.model.errors import MappingProblem
+from twinrow.model.errors import ConfigurationError, MappingProblem
 from twinrow.model.mapping import TableMapping
-from twinrow.model.rules import LOSSY_TYPES
+from twinrow.model.rules import TEXTS, AnyRule, Prefix, rule_chain
 from twinrow.model.sides import Pass
 from twinrow.model.tables import Field, FieldType
-
-_TEXTS = frozenset({FieldType.TEXT, FieldType.CODE})
-_LOST_BY_RULES = {"uppercase": "case", "lowercase": "case", "trim": "outer blanks"}
 
 
 def check_loss(mapping: TableMapping, row: Row, surroundings: Surroundings) -> Iterator[MappingProblem]:
@@ -29,10 +26,12 @@ def check_loss(mapping: TableMapping, row: Row, surroundings: Surroundings) -> I
             row.key,
             severity="warning",
         )
-    for code in row.mapping.transformation:
-        rule = surroundings.transformations.get(code)
-        if rule is not None and rule.type == "prefix":
-            message = f"The rule {code} puts {rule.text!r} before the value on one way, and nothing takes it off on the other."
+    for rule in _chain(row, surroundings):
+        does = rule.one_way and f"{rule.one_way} on one way, and nothing turns them back on the other"
+        if isinstance(rule, Prefix):
+            does = f"puts {rule.text!r} before the value on one way, and nothing takes it off on the other"
+        if does:
+            message = f"The rule {rule.code} {does}."
             remedy = "Let the field go one way only."
             yield MappingProblem(message, remedy, mapping.name, row.key, severity="warning")
 
@@ -41,7 +40,7 @@ def _losses(row: Row, pass_: Pass, surroundings: Surroundings) -> Iterator[str]:
     source, destination = row[pass_.source], row[pass_.destination]
     if row.mapping.values:
         return
-    if source.type in _TEXTS and destination.type in _TEXTS:
+    if source.type in TEXTS and destination.type in TEXTS:
         yield from _lost_in_text(source, destination)
     if (
         destination.type is FieldType.DECIMAL
@@ -52,10 +51,16 @@ def _losses(row: Row, pass_: Pass, surroundings: Surroundings) -> Iterator[str]:
     if destination.type is FieldType.DATE and source.type is FieldType.DATETIME:
         yield f"{destination.name} keeps no time of day"
     if row.mapping.rules_apply(pass_):
-        rules = (surroundings.transformations.get(code) for code in row.mapping.transformation)
-        for rule in rules:
-            if rule is not None and rule.type in LOSSY_TYPES:
-                yield f"the rule {rule.code} takes away {_LOST_BY_RULES[rule.type]}"
+        for rule in _chain(row, surroundings):
+            if rule.loses:
+                yield f"the rule {rule.code} takes away {rule.loses}"
+
+
+def _chain(row: Row, surroundings: Surroundings) -> tuple[AnyRule, ...]:
+    try:
+        return rule_chain(row.mapping.transformation, surroundings.rules)
+    except ConfigurationError:
+        return ()  # told by `transformations`
 
 
 def _lost_in_text(source: Field, destination: Field) -> Iterator[str]:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from twinrow.actions.mapping_check.losses import check_loss
 from twinrow.actions.mapping_check.references import check_reference
-from twinrow.actions.mapping_check.surroundings import Row, Surroundings, nearest, passes
+from twinrow.actions.mapping_check.surroundings import Row, Surroundings, passes
+from twinrow.actions.mapping_check.transformations import check_transformation
 from twinrow.actions.mapping_check.values import value_problem, value_remedy
 from twinrow.model.errors import MappingProblem, UnknownField
 from twinrow.model.mapping import FieldMapping, TableMapping
@@ -15,7 +16,6 @@ from twinrow.model.tables import Field, FieldType, Table
 
 _TIMES = frozenset({FieldType.DATE, FieldType.DATETIME})
 _IDS = frozenset({FieldType.GUID, FieldType.REFERENCE})
-_TEXTS = frozenset({FieldType.TEXT, FieldType.CODE})
 _CHOICES = frozenset({FieldType.OPTION, FieldType.ENUM})
 
 
@@ -80,10 +80,10 @@ def check_row(mapping: TableMapping, row: Row, surroundings: Surroundings) -> It
         yield from check_reference(mapping, row, surroundings)
         return
     for pass_ in passes(mapping, row.mapping):
-        yield from _check_transformation(mapping, row, pass_, surroundings)
+        yield from check_transformation(mapping, row, pass_, surroundings)
         if row.mapping.values:
             yield from _check_values(mapping, row, pass_)
-        else:
+        elif not (row.mapping.transformation and row.mapping.rules_apply(pass_)):
             yield from _check_types(mapping, row, pass_)
     yield from check_loss(mapping, row, surroundings)
 
@@ -100,25 +100,6 @@ def _check_writing(mapping: TableMapping, row: Row, pass_: Pass) -> Iterator[Map
     elif not field.creatable:
         message = f"{field.name} of {table} cannot be set when a record is made: it is carried with the next change."
         yield MappingProblem(message, "", mapping.name, row.key, severity="warning")
-
-
-def _check_transformation(
-    mapping: TableMapping, row: Row, pass_: Pass, surroundings: Surroundings
-) -> Iterator[MappingProblem]:
-    if not row.mapping.rules_apply(pass_):
-        return
-    destination, known = row[pass_.destination], surroundings.transformations
-    for code in row.mapping.transformation:
-        rule = known.get(code)
-        if rule is None:
-            message = f"There is no transformation rule {code}."
-            yield MappingProblem(message, nearest(code, known), mapping.name, row.key)
-        elif destination.type not in _TEXTS:
-            message = f"The rule {code} makes texts; {destination.name} is {destination.type.value}."
-            yield MappingProblem(message, "Take the rule out.", mapping.name, row.key)
-        elif rule.type == "lowercase" and destination.type is FieldType.CODE:
-            message = f"The rule {code} has no effect: {destination.name} is a Code, always in upper case."
-            yield MappingProblem(message, "Take the rule out.", mapping.name, row.key, severity="warning")
 
 
 def _check_values(mapping: TableMapping, row: Row, pass_: Pass) -> Iterator[MappingProblem]:

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 
 from twinrow.model.errors import UnknownTable
 from twinrow.model.mapping import FieldMapping, TableMapping
-from twinrow.model.rules import PREDEFINED, TransformationRule
+from twinrow.model.rules import AnyRule
 from twinrow.model.sides import Pass, Side
 from twinrow.model.tables import Field, Table
 from twinrow.standard.custom_page import OptionalRoute
@@ -47,10 +47,13 @@ class Surroundings:
 
     mappings: Mapping[str, TableMapping]
     tables: Tables
-    rules: Mapping[str, TransformationRule]
+    rules: Mapping[str, AnyRule]
+    """The transformation rules of the workspace, by code."""
     variables: Mapping[str, str]
     table_rules: Collection[str] | None = None
     optional: Sequence[OptionalRoute] = ()
+    functions: Collection[str] | None = None
+    """The functions that installed packages offer for custom rules; None: not known."""
     _described: dict[tuple[Side, str], Table | UnknownTable] = field(default_factory=dict)
 
     def table(self, side: Side, name: str) -> Table | None:
@@ -88,11 +91,6 @@ class Surroundings:
                 return Absence(f"it is served by {route.name} only", route.remedy)
         reason = table.absent.get(name)
         return None if reason is None else Absence(reason)
-
-    @property
-    def transformations(self) -> Mapping[str, TransformationRule]:
-        """All transformation rules by code."""
-        return {rule.code: rule for rule in PREDEFINED} | dict(self.rules)
 
 
 def passes(mapping: TableMapping, row: FieldMapping) -> tuple[Pass, ...]:

@@ -28,8 +28,12 @@ class MappingDocument:
         """Return the problem with file and line, where it concerns a mapping of this file; else as it is.
 
         Problems name a mapping, and as field the key of a row (`local=integration`), a key of the mapping, or
-        `templates CODE`.
+        `templates CODE`; or no mapping, and `transformation rule CODE`.
         """
+        codes = [f"transformation rule {rule.code}" for rule in self.content.transformation_rules]
+        if not problem.file and not problem.mapping and problem.field in codes:
+            place: Path = ("transformation_rules", codes.index(problem.field))
+            return replace(problem, file=self.name, line=self._source.line(place))
         names = [mapping.name for mapping in self.content.mappings]
         if problem.file or problem.mapping not in names:
             return problem
