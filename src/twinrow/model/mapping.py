@@ -7,6 +7,7 @@ works from. They are validated when they are made and never change.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
@@ -16,7 +17,7 @@ from twinrow.model.contradictions import Contradiction, Contradictions, refuse
 from twinrow.model.errors import FilterError
 from twinrow.model.filters import filter_variables, parse_filter
 from twinrow.model.rules import PREDEFINED, TransformationRule
-from twinrow.model.scalars import Scalar
+from twinrow.model.scalars import Exact, Scalar
 from twinrow.model.sides import Direction, Pass, Side
 
 
@@ -245,7 +246,7 @@ class DeleteLimit(_Value):
     """How much one pass may delete or uncouple before it stops and asks."""
 
     records: int = Field(default=1_000, ge=0, description="At most so many records.")
-    share: Annotated[Decimal, BeforeValidator(_exact), PlainSerializer(_plain, when_used="json")] = Field(
+    share: Exact = Field(
         default=Decimal("0.2"),
         ge=0,
         le=1,
