@@ -12,11 +12,12 @@ from typing import Any, Self, overload
 
 import polars as pl
 
-from twinrow.actions import coupling, journal, mappings, setup, synchronization, systems, work
+from twinrow.actions import coupling, journal, mappings, setup, synchronization, systems, verification, work
 from twinrow.actions.context import ActionContext
 from twinrow.actions.journal import JournalPage
 from twinrow.actions.results import Job, Round, Run
 from twinrow.actions.setup import SetUp
+from twinrow.actions.verification import VerificationResult
 from twinrow.actions.work import MappingStatus
 from twinrow.connectors.base import Capabilities, Check, Connector
 from twinrow.engine.context import EngineSettings
@@ -192,6 +193,12 @@ class Workspace:
     def couplings(self, mapping: str) -> pl.DataFrame:
         """Return the couplings of a mapping as a frame."""
         return coupling.couplings(self.context, mapping)
+
+    # Comparing both sides.
+
+    def verify(self, mapping: str, **options: Any) -> VerificationResult:
+        """Compare both sides of a mapping, writing to neither; see `actions.verification.verify`."""
+        return verification.verify(self.context, mapping, **options)
 
     # Looking at the work.
 

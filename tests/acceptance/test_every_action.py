@@ -15,6 +15,7 @@ from twinrow.workspace import Workspace
 PARTS = {
     "save_mappings": "a part of `apply_mappings` and `setup_connection`",
     "run_result": "what `synchronize` and `show_run` return",
+    "record_labels": "what people call the records of all lists",
     "unavailable_fields": "a part of what is told after a synchronization, and of `check_connection`",
 }
 """Functions of actions that are not for people by themselves."""

@@ -17,6 +17,7 @@ from twinrow.cli.mappings import mapping
 from twinrow.cli.sandbox import sandbox
 from twinrow.cli.sync import sync
 from twinrow.cli.systems import system
+from twinrow.cli.verify import verify
 from twinrow.cli.work import conflicts, errors, jobs, pending, status
 
 application = typer.Typer(
@@ -45,6 +46,7 @@ application.add_typer(mapping, name="mapping", rich_help_panel=SETTING_UP)
 application.command(rich_help_panel=WORKING)(sync)
 application.command(rich_help_panel=WORKING)(couple)
 application.command(rich_help_panel=LOOKING)(status)
+application.command(rich_help_panel=LOOKING)(verify)
 application.add_typer(jobs, name="jobs", rich_help_panel=LOOKING)
 application.add_typer(errors, name="errors", rich_help_panel=LOOKING)
 application.add_typer(conflicts, name="conflicts", rich_help_panel=LOOKING)

@@ -19,6 +19,7 @@ from twinrow.model.sides import Side
 if TYPE_CHECKING:
     from twinrow.actions.journal import Write
     from twinrow.actions.results import Job, Run
+    from twinrow.actions.verification import VerificationResult
     from twinrow.actions.work import MappingStatus
     from twinrow.cli.conflict_values import ReadableConflict
     from twinrow.cli.naming import Names
@@ -219,6 +220,21 @@ def pending_document(record: PendingRecord, names: Names) -> Document:
         "not_before": record.not_before,
         "since": record.since,
         "at": record.at,
+    }
+
+
+def verification_document(result: VerificationResult) -> Document:
+    """Return what a verification has found."""
+    return {
+        "mapping": result.mapping,
+        "clean": result.clean,
+        "compared": result.compared,
+        "records": {kind.value: count for kind, count in result.records.items()},
+        "fields": {kind.value: count for kind, count in result.fields.items()},
+        "not_coupled": {side.value: count for side, count in result.not_coupled.items()},
+        "samples": [{**asdict(one), "kind": one.kind.value} for one in result.samples],
+        "started_at": result.started_at,
+        "finished_at": result.finished_at,
     }
 
 

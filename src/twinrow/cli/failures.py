@@ -36,6 +36,7 @@ ORDER = (
     "sync",
     "couple",
     "status",
+    "verify",
     "jobs",
     "errors",
     "conflicts",

@@ -34,6 +34,10 @@ class Names:
         """Return a direction as people say it: `to crm`, `from crm`."""
         return f"{'to' if direction == 'to_integration' else 'from'} {self.systems['integration']}"
 
+    def field_of(self, mapping: str, key: str | None) -> str:
+        """Return what people call a field of a mapping that is named."""
+        return field_name(self._workspace.show_mapping(mapping), key)
+
     def field(self, number: int, key: str | None) -> str:
         """Return what people call a field: its caption, and its names on both sides."""
         return field_name(self._mappings[number], key)

@@ -119,8 +119,7 @@ def changed_batches(context: PassContext, cursor: str | None, *, anew: bool = Fa
     """
     with context.database.reading() as connection:
         known = read_watermark(connection, context.mapping.id, context.pass_.source)
-    shapes = [context.feed_shape] if context.can_create else [context.feed_shape, context.coupled_only_shape]
-    valid = known is not None and known.shape in shapes and not context.options.full and not anew
+    valid = known is not None and context.still_valid(known.shape) and not context.options.full and not anew
     since = known.position if known is not None and valid else None
     try:
         yield from _pages(context, since, cursor)

@@ -232,6 +232,10 @@ class ReadContext:
         """The shape of a watermark before which records were left alone because they were not coupled."""
         return f"{self.feed_shape}\nonly coupled"
 
+    def still_valid(self, shape: str) -> bool:
+        """Whether a watermark of this shape was set with the present filter and fields, so that changes suffice."""
+        return shape == self.feed_shape or (shape == self.coupled_only_shape and not self.can_create)
+
 
 @dataclass(frozen=True)
 class PassContext(ReadContext):

@@ -129,7 +129,7 @@ def _compare(frame: pl.DataFrame, context: DecideContext, carried: Sequence[Fiel
 
 
 def _settle_fields(frame: pl.DataFrame, context: DecideContext, carried: Sequence[FieldPlan]) -> pl.DataFrame:
-    updatable = [plan for plan in carried if _takes_part(plan)]
+    updatable = [plan for plan in carried if takes_part(plan)]
     record_changed = any_of(pl.col(_changed(plan.index)) for plan in updatable if not plan.is_constant)
     both_sides = [plan for plan in updatable if plan.bidirectional]
     held = _NEVER if context.source_wins else _record_conflict(context, both_sides, record_changed)
@@ -141,7 +141,7 @@ def _settle_fields(frame: pl.DataFrame, context: DecideContext, carried: Sequenc
         blank = pl.col(c.carried(i)).is_null() & (~pl.col(c.unresolved(i)) | (plan.derived is not None))
         not_null = plan.mapping.not_null & blank
         by_policy = aside = clash = _NEVER
-        if not _takes_part(plan):
+        if not takes_part(plan):
             send = _NEVER
         elif plan.is_constant:
             send = _NEVER  # written along with others: see `_with_constants`
@@ -175,7 +175,7 @@ def _settle_fields(frame: pl.DataFrame, context: DecideContext, carried: Sequenc
             (clash & ~not_null).alias(c.conflict(i)),
             (aside & ~not_null).alias(_aside(i)),
             (by_policy & ~not_null).alias(_by_policy(i)),
-            (equal | not_null | plan.is_constant | (not _takes_part(plan))).alias(c.refresh(i)),
+            (equal | not_null | plan.is_constant | (not takes_part(plan))).alias(c.refresh(i)),
         ]
     frame = _with_whole_groups(frame.with_columns(results), both_sides)
     return _with_constants(frame, carried)
@@ -192,7 +192,7 @@ def _with_whole_groups(frame: pl.DataFrame, both_sides: Sequence[FieldPlan]) -> 
     return frame.with_columns(together)
 
 
-def _takes_part(plan: FieldPlan) -> bool:
+def takes_part(plan: FieldPlan) -> bool:
     """Whether an update may write the field."""
     return not (plan.derived is not None and plan.derived.on_create_only)
 
@@ -234,7 +234,7 @@ def _settle_records(frame: pl.DataFrame, context: DecideContext, carried: Sequen
     clashes = any_of(pl.col(c.conflict(plan.index)) for plan in carried)
     by_policy = any_of(pl.col(_by_policy(plan.index)) for plan in carried)
     aside = any_of(pl.col(_aside(plan.index)) for plan in carried)
-    changed = any_of(pl.col(_changed(plan.index)) for plan in carried if _takes_part(plan))
+    changed = any_of(pl.col(_changed(plan.index)) for plan in carried if takes_part(plan))
     changed_there = any_of(pl.col(_changed_there(plan.index)) for plan in carried)
     decision = (
         pl.when(creating & ~context.can_create)

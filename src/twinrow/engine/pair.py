@@ -52,7 +52,7 @@ def pair(context: PassContext, frame: pl.DataFrame) -> pl.DataFrame:
     # A record that was marked as given up stays coupled to one that is gone: as long as it is not edited, it is left alone.
     well = (pl.col(c.STATE) == 0) | (pl.col(c.STATE) & int(State.DEACTIVATED) != 0)
     frame = frame.with_columns(
-        _in_filter(context).alias(IN_FILTER),
+        in_filter(context).alias(IN_FILTER),
         (same_version & complete & well & ~pl.col(DELETED)).alias(KNOWN_VERSION),
         pl.lit(False).alias(c.FETCHED),
         pl.lit(False).alias(c.MISSING),
@@ -88,7 +88,8 @@ def _prefixed(pending: pl.DataFrame) -> pl.DataFrame:
     return pending.rename({name: PENDING + name for name in PENDING_SCHEMA if name != ID})
 
 
-def _in_filter(context: ReadContext) -> pl.Expr:
+def in_filter(context: ReadContext) -> pl.Expr:
+    """Return where a source record satisfies the filter of its side; of a deleted one nothing is known."""
     if context.condition is None:
         return pl.lit(True)
     return filter_expression(context.condition, context.source.table) | pl.col(DELETED)

@@ -88,6 +88,41 @@ class Recovery(StrEnum):
     STOP = "stop"
 
 
+class DifferenceKind(StrEnum):
+    """Why a coupled pair differs: what a comparison of both sides finds."""
+
+    DRIFT = "drift"
+    """Nothing accounts for it: no run will carry it over by itself."""
+    LOCAL_GONE = "local gone"
+    """The local record is no longer there."""
+    INTEGRATION_GONE = "integration gone"
+    """The integration record is no longer there."""
+    BOTH_GONE = "both gone"
+    """Neither record is there any more."""
+    CONFLICT = "conflict"
+    """An open conflict: a person decides."""
+    SKIPPED = "skipped"
+    """The coupling was set aside."""
+    PENDING = "pending"
+    """A pass could not finish the record; it comes again."""
+    AWAITING = "awaiting"
+    """A side has changed since; the next run carries it over."""
+    OUTSIDE_FILTER = "outside filter"
+    """The record that would be carried over does not take part any more."""
+    RULE = "by rule"
+    """The mapping's rules account for it: a template, a loss that is accepted, the system's own form of what was sent."""
+
+    @property
+    def calls_for_action(self) -> bool:
+        """Whether neither the next run nor an open list takes care of it."""
+        return self in (
+            DifferenceKind.DRIFT,
+            DifferenceKind.LOCAL_GONE,
+            DifferenceKind.INTEGRATION_GONE,
+            DifferenceKind.BOTH_GONE,
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Counters:
     """The counters of a job row. `read` is the sum of the outcomes; `coupled` is counted beside them."""

@@ -94,3 +94,9 @@ def list_conflicts(connection: Connection, mappings: Sequence[StoredMapping], li
         .limit(limit)
     )
     return [Conflict(**row._mapping) for row in connection.execute(statement)]
+
+
+def conflicting_fields(connection: Connection, numbers: Sequence[int]) -> pl.DataFrame:
+    """Return which fields of couplings are in conflict: `coupling_id` and `field`, the key of the field mapping."""
+    columns = {"coupling_id": pl.Int64(), "field": pl.String()}
+    return select_in(connection, conflicts, columns, "coupling_id", list(numbers))

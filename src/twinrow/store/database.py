@@ -17,7 +17,7 @@ from sqlalchemy.exc import ArgumentError, DatabaseError
 
 from twinrow.model.errors import ConfigurationError, StoreMismatch
 
-CURRENT_REVISION = "0001"
+CURRENT_REVISION = "0002"
 """The schema that this version of twinrow works with; `migrations/versions` leads there."""
 
 _READING = "twinrow_reading"

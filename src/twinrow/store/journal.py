@@ -17,7 +17,7 @@ import polars as pl
 from sqlalchemy import Connection, Row, Select, delete, func, insert, select
 
 from twinrow.model.sides import Pass
-from twinrow.store.bulk import insert_frame
+from twinrow.store.bulk import insert_frame, select_in
 from twinrow.store.frames import pack_frame, unpack_frame
 from twinrow.store.tables import journal, journal_records
 
@@ -148,3 +148,40 @@ def prune_journal(connection: Connection, mapping_ids: Collection[int], before: 
         )
         connection.execute(delete(journal).where(wanted))
     return int(pruned)
+
+
+def last_answers(connection: Connection, numbers: Sequence[int], fields: Sequence[str]) -> pl.DataFrame:
+    """Return what the systems answered when fields of couplings were last written.
+
+    Columns: `coupling_id`, `identity` (of the field), `side` (that was written) and `text` (canonical).
+    """
+    schema = {"coupling_id": pl.Int64(), "identity": pl.String(), "side": pl.String(), "text": pl.String()}
+    references = select_in(
+        connection,
+        journal_records,
+        {"coupling_id": pl.Int64(), "journal_id": pl.Int64()},
+        "coupling_id",
+        list(numbers),
+    )
+    found = pl.DataFrame(schema=schema)
+    for number in references.get_column("journal_id").unique().sort():
+        row = connection.execute(select(journal).where(journal.c.id == number)).one_or_none()
+        if row is None:
+            continue
+        frame = unpack_frame(row.payload).filter(pl.col("coupling_id").is_in(list(numbers)))
+        told = [name for name in (NEW + field for field in fields) if name in frame.columns]
+        answered = (
+            frame.select("coupling_id", *told)
+            .unpivot(told, index="coupling_id", variable_name="identity", value_name="text")
+            .drop_nulls("text")
+            .select(
+                "coupling_id",
+                pl.col("identity").str.strip_prefix(NEW),
+                pl.lit(Pass(row._mapping["pass"]).destination.value).alias("side"),
+                "text",
+            )
+        )
+        found = pl.concat([found, answered]).unique(
+            ["coupling_id", "identity", "side"], keep="last", maintain_order=True
+        )
+    return found

@@ -166,6 +166,13 @@ def list_pending(
     return found
 
 
+def pending_messages(connection: Connection, mapping: StoredMapping, numbers: Sequence[int]) -> pl.DataFrame:
+    """Return what couplings wait for, or why they were set aside: `coupling_id` and `message`, one for each."""
+    columns = {"coupling_id": pl.Int64(), "message": pl.String()}
+    found = select_in(connection, pending, columns, "coupling_id", list(numbers), mapping_id=mapping.id)
+    return found.unique("coupling_id", keep="first", maintain_order=True)
+
+
 def retry(connection: Connection, mapping: StoredMapping, at: datetime, numbers: Sequence[int] | None = None) -> int:
     """Take pending rows (by number, or all of a mapping) off the skipped list; return how many. The next run tries them.
 

@@ -311,6 +311,36 @@ staged_ids = Table(
 )
 """The ids that a side has now, while they are compared with the couplings."""
 
+verifications = Table(
+    "verifications",
+    metadata,
+    Column("id", BigKey, primary_key=True),
+    Column("mapping_id", BigInteger, nullable=False, index=True),
+    Column("started_at", Instant, nullable=False),
+    Column("finished_at", Instant),
+    Column("compared", BigInteger, nullable=False, server_default="0"),
+    Column("records", Json, nullable=False),
+    sqlite_autoincrement=True,
+)
+"""Comparisons of both sides, and what came of them: `records` counts the couplings by kind of difference."""
+
+verified = Table(
+    "verified",
+    metadata,
+    Column("verification_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("coupling_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("local_version", Text),
+    Column("integration_version", Text),
+    Column("local_values", Text),
+    Column("carried_values", Text),
+    Column("reported", SmallInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""What one side says of each coupling, while it is compared with the other; what agrees is taken out again.
+
+`reported` tells which sides' feeds will hand the record over to the next run.
+"""
+
 leases = Table(
     "leases",
     metadata,

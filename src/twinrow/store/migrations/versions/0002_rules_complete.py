@@ -1,8 +1,39 @@
 """What plans, undo, settled conflicts and verification keep."""
 
+import sqlalchemy as sa
+from alembic import op
+
 revision = "0002"
 down_revision = "0001"
 
 
 def upgrade() -> None:
     """Add the tables."""
+    _add_verification()
+
+
+def _add_verification() -> None:
+    op.create_table(
+        "verifications",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("mapping_id", sa.BigInteger(), nullable=False),
+        sa.Column("started_at", sa.BigInteger(), nullable=False),
+        sa.Column("finished_at", sa.BigInteger(), nullable=True),
+        sa.Column("compared", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("records", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_verifications")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(op.f("ix_verifications_mapping_id"), "verifications", ["mapping_id"])
+    op.create_table(
+        "verified",
+        sa.Column("verification_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("coupling_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("local_version", sa.Text(), nullable=True),
+        sa.Column("integration_version", sa.Text(), nullable=True),
+        sa.Column("local_values", sa.Text(), nullable=True),
+        sa.Column("carried_values", sa.Text(), nullable=True),
+        sa.Column("reported", sa.SmallInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("verification_id", "coupling_id", name=op.f("pk_verified")),
+        sqlite_with_rowid=False,
+    )
