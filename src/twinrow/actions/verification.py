@@ -39,9 +39,9 @@ class Difference:
 class VerificationResult:
     """What comparing both sides of a mapping has found; times are the store's.
 
-    `compared` counts coupled pairs, `records` those that differ, by kind, `fields` the differing fields, by kind (of a pair
-    that is no pair any more: one). `not_coupled` counts the records in the filter that have no counterpart. `samples` are
-    the first differences of each kind.
+    `compared` counts coupled pairs, `records` those that differ, by kind (a pair may differ in several fields, each in its own
+    way). `not_coupled` counts the records in the filter that have no counterpart. `samples` are the first differences of each
+    kind, field by field.
     """
 
     mapping: str
@@ -49,7 +49,6 @@ class VerificationResult:
     finished_at: datetime
     compared: int
     records: Mapping[DifferenceKind, int]
-    fields: Mapping[DifferenceKind, int]
     not_coupled: Mapping[Side, int]
     samples: tuple[Difference, ...]
 
@@ -74,21 +73,18 @@ def verify(
     """
     context.mapping(mapping)
     reading = context.engine().reading(mapping)
-    verification = Verification(reading, progress)
+    verification = Verification(reading, limit, progress)
     started = context.clock.now()
-    records: dict[DifferenceKind, int] = {}
-    fields: dict[DifferenceKind, int] = {}
     samples: dict[DifferenceKind, pl.DataFrame] = {}
     for found in verification.run():
         for (name,), rows in found.group_by("kind", maintain_order=True):
             kind = DifferenceKind(name)
-            records[kind] = records.get(kind, 0) + rows.get_column("coupling_id").n_unique()
-            fields[kind] = fields.get(kind, 0) + rows.height
             known = samples.get(kind, rows.head(0))
             if known.height < limit:
                 samples[kind] = pl.concat([known, rows.head(limit - known.height)])
             if drifted is not None and kind is DifferenceKind.DRIFT:
                 drifted(rows.get_column("local_id").unique(maintain_order=True).to_list())
+    records = verification.result.records
     plans = {plan.identity: plan for plan in reading.plans.plans}
     kept = [row for kind in DifferenceKind if kind in samples for row in samples[kind].iter_rows(named=True)]
     local = record_labels(context, reading.mapping, Side.LOCAL, [row["local_id"] for row in kept])
@@ -100,7 +96,6 @@ def verify(
         finished_at=context.clock.now(),
         compared=verification.result.compared,
         records={kind: records[kind] for kind in DifferenceKind if kind in records},
-        fields={kind: fields[kind] for kind in DifferenceKind if kind in fields},
         not_coupled=dict(verification.result.uncoupled),
         samples=tuple(
             Difference(

@@ -230,7 +230,6 @@ def verification_document(result: VerificationResult) -> Document:
         "clean": result.clean,
         "compared": result.compared,
         "records": {kind.value: count for kind, count in result.records.items()},
-        "fields": {kind.value: count for kind, count in result.fields.items()},
         "not_coupled": {side.value: count for side, count in result.not_coupled.items()},
         "samples": [{**asdict(one), "kind": one.kind.value} for one in result.samples],
         "started_at": result.started_at,

@@ -68,11 +68,8 @@ def verify(
 def _tell(result: VerificationResult, names: Names) -> None:
     if result.samples:
         show(*(_card(one, result.mapping, names) for one in result.samples))
-        rows = [
-            (kind.value, number(count), number(result.fields[kind]), _MEANING[kind.value])
-            for kind, count in result.records.items()
-        ]
-        show(table(("Difference", ">Records", ">Fields", "Meaning"), rows))
+        rows = [(kind.value, number(count), _MEANING[kind.value]) for kind, count in result.records.items()]
+        show(table(("Difference", ">Records", "Meaning"), rows))
     compared = f"{plural(result.compared, 'coupled pair')} compared in {span(result.finished_at - result.started_at)}"
     apart = [
         f"{number(count)} in {names.systems[side.value]} not coupled"

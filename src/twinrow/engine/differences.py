@@ -1,8 +1,9 @@
 """Differences: what a coupled pair differs in, and why. Pure: frames in, frames out.
 
-The frames have a row for each coupling, with both sides' values as they are now (`now`), what each pass would carry (`would_be`),
-and the bases. A field differs when no direction in which it is carried finds the destination as its source would have it; where
-only one direction does, the rules lose something on the way, and that is as the mapping wants it.
+Most pairs agree; `digests` tell that without a look at each field. Of the others, frames have a row for each coupling, with
+both sides' values as they are now (`now`), what each pass would carry (`would_be`), and the bases. A field differs when no
+direction in which it is carried finds the destination as its source would have it; where only one direction does, the rules
+lose something on the way, and that is as the mapping wants it.
 
 `differences` returns a row for each field that differs: `coupling_id`, `local_id`, `integration_id`, `field` (the key of the
 field mapping; null where the record as a whole is meant), `identity`, `kind` (`model.outcomes.DifferenceKind`), `reason`,
@@ -95,6 +96,17 @@ class Comparison:
         return tuple(pass_ for pass_ in self.passes if plan.carried_in(pass_) and takes_part(plan))
 
     @property
+    def loose(self) -> tuple[FieldPlan, ...]:
+        """The fields whose blanks stand for any value on the other side."""
+        return tuple(plan for plan in self.compared if plan.mapping.not_null)
+
+    @property
+    def loose_columns(self) -> list[str]:
+        """The columns that compare the loose fields with the other side, of what the local side says."""
+        carried = [would_be(Pass.TO, p.index) for p in self.loose if Pass.TO in self.directions(p)]
+        return [*(now(Side.LOCAL, plan.index) for plan in self.loose), *carried]
+
+    @property
     def compared(self) -> tuple[FieldPlan, ...]:
         """The fields that any pass keeps in step."""
         return tuple(plan for plan in self.plans.plans if self.directions(plan))
@@ -107,19 +119,54 @@ def _same(plan: FieldPlan, pass_: Pass) -> pl.Expr:
     return (same | (carried == NULL) if plan.mapping.not_null else same).fill_null(False)
 
 
+def digests(comparison: Comparison, side: Side) -> list[pl.Expr]:
+    """Return three digests of what a side says, equal to those of the other side where both agree.
+
+    `one_way` is of the fields that go one way; `to_integration` and `from_integration` of those that go both ways, in the form
+    in which each pass compares them. Null where a value cannot be carried. Digests hold within one process only.
+    """
+    parts: dict[str, list[pl.Expr]] = {"one_way": [], Pass.TO.value: [], Pass.FROM.value: []}
+    for plan in comparison.compared:
+        if plan in comparison.loose:
+            continue
+        directions = comparison.directions(plan)
+        for pass_ in directions:
+            mine = now(side, plan.index) if side is pass_.destination else would_be(pass_, plan.index)
+            form = comparable(pl.col(mine), plan.field(pass_.destination), plan.field(pass_.source))
+            parts["one_way" if len(directions) == 1 else pass_.value].append(form)
+    return [_digest(forms).alias(name) for name, forms in parts.items()]
+
+
+def _digest(forms: Sequence[pl.Expr]) -> pl.Expr:
+    if not forms:
+        return pl.lit(0, dtype=pl.Int64)
+    whole = pl.concat_str([form.alias(str(index)) for index, form in enumerate(forms)], separator="\x1f")
+    return pl.when(whole.is_not_null()).then(whole.hash().reinterpret(signed=True))
+
+
+_LOCAL = "_local"
+"""What the names of the local side's digests end in beside those of the other side."""
+
+
 def agrees(comparison: Comparison) -> pl.Expr:
-    """Return where every field is on its destinations as its source would have it."""
-    every = [_same(plan, pass_) for plan in comparison.compared for pass_ in comparison.directions(plan)]
-    return pl.all_horizontal(every) if every else pl.lit(True)
+    """Return where every field is on its destinations as its source would have it, by digests and loose values."""
+    strict = [_equal("one_way"), _equal(Pass.TO.value), _equal(Pass.FROM.value)]
+    loose = [_same(plan, pass_) for plan in comparison.loose for pass_ in comparison.directions(plan)]
+    return pl.all_horizontal([*strict, *loose])
 
 
 def agrees_one_way(comparison: Comparison) -> pl.Expr:
-    """Return where every field is, in at least one direction, on its destination as its source would have it."""
-    every = [any_of(_same(plan, pass_) for pass_ in comparison.directions(plan)) for plan in comparison.compared]
-    return pl.all_horizontal(every) if every else pl.lit(True)
+    """Return where every field is so in one direction at least, all in the same: its rules lose something in the other one."""
+    strict = [_equal("one_way"), _equal(Pass.TO.value) | _equal(Pass.FROM.value)]
+    loose = [any_of(_same(plan, pass_) for pass_ in comparison.directions(plan)) for plan in comparison.loose]
+    return pl.all_horizontal([*strict, *loose])
 
 
-def losses(frame: pl.DataFrame, comparison: Comparison) -> pl.DataFrame:
+def _equal(name: str) -> pl.Expr:
+    return (pl.col(name) == pl.col(name + _LOCAL)).fill_null(False)
+
+
+def _losses(frame: pl.DataFrame, comparison: Comparison) -> pl.DataFrame:
     """Return the differences that are there because rules lose something on the way."""
     parts = [pl.DataFrame(schema=DIFFERENCE_SCHEMA)]
     for plan in comparison.compared:
@@ -135,7 +182,7 @@ def differences(frame: pl.DataFrame, comparison: Comparison) -> pl.DataFrame:
     out = ~any_of(pl.col(active(pass_)) for pass_ in comparison.passes)
     parts = [whole(frame.filter(out), DifferenceKind.OUTSIDE_FILTER)]
     frame = frame.filter(~out)
-    parts.append(losses(frame, comparison))
+    parts.append(_losses(frame, comparison))
     for plan in comparison.compared:
         here = frame.filter(~any_of(_same(plan, pass_) for pass_ in comparison.directions(plan)))
         if here.height:
@@ -151,10 +198,7 @@ def whole(frame: pl.DataFrame, kind: DifferenceKind) -> pl.DataFrame:
 
 
 def _rows(frame: pl.DataFrame, plan: FieldPlan, kind: pl.Expr, reason: pl.Expr) -> pl.DataFrame:
-    if not {base_column(side, plan.index) for side in Side} <= set(frame.columns):
-        quiet = pl.lit(False)
-    else:
-        quiet = ~_changed(plan, Side.LOCAL) & ~_changed(plan, Side.INTEGRATION) & ~_unknown(plan)
+    quiet = ~_changed(plan, Side.LOCAL) & ~_changed(plan, Side.INTEGRATION) & ~_unknown(plan)
     return frame.select(
         "coupling_id",
         "local_id",

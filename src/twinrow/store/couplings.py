@@ -138,6 +138,20 @@ def count_couplings(connection: Connection, mapping: StoredMapping) -> int:
     return int(connection.execute(statement).scalar_one())
 
 
+def coupling_range(connection: Connection, mapping: StoredMapping) -> tuple[int, int]:
+    """Return the lowest and the highest number of a mapping's couplings; an empty range where there is none."""
+    chosen = couplings.c.mapping_id == mapping.id
+    first, last = connection.execute(select(func.min(couplings.c.id), func.max(couplings.c.id)).where(chosen)).one()
+    return (0, -1) if first is None else (int(first), int(last))
+
+
+def coupling_numbers(connection: Connection, mapping: StoredMapping, after: int, limit: int) -> pl.Series:
+    """Return the numbers of a mapping's couplings behind one of them, in order."""
+    chosen = (couplings.c.mapping_id == mapping.id) & (couplings.c.id > after)
+    found = connection.execute(select(couplings.c.id).where(chosen).order_by(couplings.c.id).limit(limit))
+    return pl.Series([number for (number,) in found], dtype=pl.Int64)
+
+
 def newest_coupling(connection: Connection, mapping_ids: Sequence[int]) -> int:
     """Return the number of the newest coupling of these mappings, 0 when there is none."""
     statement = select(func.coalesce(func.max(couplings.c.id), 0)).where(couplings.c.mapping_id.in_(mapping_ids))

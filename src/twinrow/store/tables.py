@@ -329,17 +329,13 @@ verified = Table(
     metadata,
     Column("verification_id", BigInteger, primary_key=True, autoincrement=False),
     Column("coupling_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("local_version", Text),
-    Column("integration_version", Text),
-    Column("local_values", Text),
-    Column("carried_values", Text),
-    Column("reported", SmallInteger, nullable=False),
+    Column("one_way", BigInteger),
+    Column("to_integration", BigInteger),
+    Column("from_integration", BigInteger),
+    Column("loose_values", Text),
     sqlite_with_rowid=False,
 )
-"""What one side says of each coupling, while it is compared with the other; what agrees is taken out again.
-
-`reported` tells which sides' feeds will hand the record over to the next run.
-"""
+"""What the local side says of each coupling, mostly as digests, while it is compared with the other side."""
 
 leases = Table(
     "leases",

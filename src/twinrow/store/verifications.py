@@ -1,36 +1,30 @@
-"""Verifications: what one side says of each coupling while it is compared with the other, and what came of it.
+"""Verifications: what the local side says of each coupling while it is compared with the other, and what came of it.
 
-What both sides agree on is taken out of the staged rows again, so that what is left must be looked at closely. A mapping has
-one verification at a time: a new one takes the place of one that was broken off.
+A mapping has one verification at a time: a new one takes the place of one that was broken off.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import polars as pl
-from sqlalchemy import Connection, bindparam, delete, insert, literal, null, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
-from twinrow.batch.canonical import pack, unpack
 from twinrow.model.errors import ConfigurationError
-from twinrow.model.sides import Side
-from twinrow.store.bulk import delete_in, insert_frame, rows_to_frame, select_in
-from twinrow.store.mappings import StoredMapping
-from twinrow.store.tables import couplings, verifications, verified
-
-REPORTED = {Side.LOCAL: 1, Side.INTEGRATION: 2}
-"""The bits that say which sides' feeds will hand a record over to the next run."""
+from twinrow.store.bulk import delete_in, insert_frame, select_in
+from twinrow.store.tables import verifications, verified
 
 STAGED_SCHEMA: dict[str, pl.DataType] = {
     "coupling_id": pl.Int64(),
-    "local_version": pl.String(),
-    "integration_version": pl.String(),
-    "reported": pl.Int64(),
+    "one_way": pl.Int64(),
+    "to_integration": pl.Int64(),
+    "from_integration": pl.Int64(),
+    "loose_values": pl.String(),
 }
-
-_VALUES = {"coupling_id": pl.Int64(), "local_values": pl.String(), "carried_values": pl.String()}
+"""Digests of the local side (`engine.differences.digests`; null: not everything can be carried), and packed canonical texts
+of the fields that digests cannot compare."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +52,7 @@ def start_verification(connection: Connection, mapping_id: int, at: datetime) ->
 
 def check_verification(connection: Connection, number: int) -> None:
     """Raise `ConfigurationError` when another verification of the mapping has taken the place of this one."""
-    if (
-        connection.execute(select(verifications.c.id).where(verifications.c.id == number).with_for_update()).first()
-        is None
-    ):
+    if connection.execute(select(verifications.c.id).where(verifications.c.id == number)).first() is None:
         raise ConfigurationError(
             "Another verification of this mapping has begun meanwhile",
             remedy="Wait for it, or repeat this one after it.",
@@ -97,97 +88,16 @@ def last_verification(connection: Connection, mapping_id: int) -> VerificationRo
     return None if row is None else VerificationRow(**row._mapping)
 
 
-def stage(
-    connection: Connection, number: int, frame: pl.DataFrame, values: Sequence[str], carried: Sequence[str]
-) -> None:
-    """Stage the local side of couplings: `coupling_id`, `local_version`, and canonical texts.
-
-    `values` names the columns of the local values, `carried` those of what they are in the integration side's terms.
-    """
+def stage(connection: Connection, number: int, frame: pl.DataFrame) -> None:
+    """Stage what the local side says of couplings (`STAGED_SCHEMA`). What was read twice counts as it was read last."""
     check_verification(connection, number)
-    stored = frame.select(
-        pl.lit(number).alias("verification_id"),
-        "coupling_id",
-        "local_version",
-        pack(values).alias("local_values"),
-        (pack(carried) if carried else pl.lit("")).alias("carried_values"),
-        pl.lit(0).alias("reported"),
-    )
     known = frame.get_column("coupling_id").to_list()
     delete_in(connection, verified, "coupling_id", known, verification_id=number)
+    stored = frame.select(pl.lit(number).alias("verification_id"), *STAGED_SCHEMA)
     insert_frame(connection, verified, stored)
 
 
-def stage_unread(connection: Connection, number: int, mapping: StoredMapping) -> None:
-    """Stage the couplings whose local record was not read, without values."""
-    read = select(verified.c.coupling_id).where(
-        verified.c.verification_id == number, verified.c.coupling_id == couplings.c.id
-    )
-    unread = select(literal(number), couplings.c.id, null(), null(), literal(0)).where(
-        couplings.c.mapping_id == mapping.id, ~read.exists()
-    )
-    names = ["verification_id", "coupling_id", "local_values", "carried_values", "reported"]
-    connection.execute(insert(verified).from_select(names, unread))
-
-
-def read_staged(
-    connection: Connection, number: int, numbers: Sequence[int], values: Sequence[str], carried: Sequence[str]
-) -> pl.DataFrame:
-    """Return what was staged of couplings: `coupling_id` and the texts in columns of these names; unread ones are absent."""
-    found = select_in(connection, verified, _VALUES, "coupling_id", list(numbers), verification_id=number)
-    found = found.filter(pl.col("local_values").is_not_null())
-    unpacked = unpack(found, "local_values", values)
-    return unpack(unpacked, "carried_values", carried) if carried else unpacked.drop("carried_values")
-
-
-def agree(connection: Connection, number: int, numbers: Sequence[int]) -> None:
-    """Take couplings out on which both sides agree."""
-    delete_in(connection, verified, "coupling_id", numbers, verification_id=number)
-
-
-def remember_versions(connection: Connection, number: int, frame: pl.DataFrame) -> None:
-    """Remember the versions (`coupling_id`, `integration_version`) in which records were read that differ."""
-    if frame.is_empty():
-        return
-    statement = (
-        update(verified)
-        .where(verified.c.verification_id == number, verified.c.coupling_id == bindparam("coupling"))
-        .values(integration_version=bindparam("version"))
-    )
-    rows = frame.select(coupling="coupling_id", version="integration_version").to_dicts()
-    connection.execute(statement, rows)
-
-
-def has_staged(connection: Connection, number: int) -> bool:
-    """Whether anything is left to be looked at."""
-    left = select(verified.c.coupling_id).where(verified.c.verification_id == number).limit(1)
-    return connection.execute(left).first() is not None
-
-
-def mark_reported(connection: Connection, number: int, side: Side, numbers: Sequence[int]) -> None:
-    """Remember that a side's feed will hand these couplings' records over to the next run."""
-    for start in range(0, len(numbers), 10_000):
-        chosen = verified.c.coupling_id.in_(numbers[start : start + 10_000])
-        connection.execute(
-            update(verified)
-            .where(verified.c.verification_id == number, chosen)
-            .values(reported=verified.c.reported.op("|")(REPORTED[side]))
-        )
-
-
-def staged_portions(connection: Connection, number: int, rows: int) -> Iterator[pl.DataFrame]:
-    """Yield what is left to be looked at (`STAGED_SCHEMA`), in portions."""
-    after = 0
-    columns = [verified.c[name] for name in STAGED_SCHEMA]
-    while True:
-        statement = (
-            select(*columns)
-            .where(verified.c.verification_id == number, verified.c.coupling_id > after)
-            .order_by(verified.c.coupling_id)
-            .limit(rows)
-        )
-        found = connection.execute(statement).fetchall()
-        if not found:
-            return
-        after = found[-1][0]
-        yield rows_to_frame(found, STAGED_SCHEMA)
+def read_staged(connection: Connection, number: int, numbers: Sequence[int]) -> pl.DataFrame:
+    """Return what was staged of couplings (`STAGED_SCHEMA`); those that were not read are absent."""
+    check_verification(connection, number)
+    return select_in(connection, verified, STAGED_SCHEMA, "coupling_id", list(numbers), verification_id=number)
