@@ -94,7 +94,7 @@ def _card(one: Difference, mapping: str, names: Names) -> Any:
     record = f"{one.label} ({one.local_id})" if one.label else one.local_id
     lines: list[tuple[str, str | None]] = [("Record", record)]
     if one.field is None:
-        lines.append((names.systems["integration"], one.integration_id))
+        lines += [(names.systems["integration"], one.integration_id), ("Reason", one.reason)]
     else:
         lines += [
             ("Field", names.field_of(mapping, one.field)),

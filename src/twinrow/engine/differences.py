@@ -50,6 +50,7 @@ QUIET = "both sides are as they were when last reconciled"
 LOSSY = "its rules lose something on the way"
 TEMPLATE = "a template gave the record this value"
 CONSTANT = "the constant is written when the record is written next"
+GIVEN_UP = "the other record was deleted, and this one marked as given up"
 OWN_FORM = "the system answered with this value when it was written"
 
 
@@ -191,9 +192,15 @@ def differences(frame: pl.DataFrame, comparison: Comparison) -> pl.DataFrame:
     return pl.concat(parts)
 
 
-def whole(frame: pl.DataFrame, kind: DifferenceKind) -> pl.DataFrame:
+def whole(frame: pl.DataFrame, kind: DifferenceKind, reason: str | None = None) -> pl.DataFrame:
     """Return a difference of each record as a whole."""
-    told = frame.select("coupling_id", "local_id", "integration_id", pl.lit(kind.value).alias("kind"))
+    told = frame.select(
+        "coupling_id",
+        "local_id",
+        "integration_id",
+        pl.lit(kind.value).alias("kind"),
+        pl.lit(reason, dtype=pl.String).alias("reason"),
+    )
     return pl.concat([pl.DataFrame(schema=DIFFERENCE_SCHEMA), told], how="diagonal")
 
 

@@ -26,6 +26,7 @@ from twinrow.engine import columns as c
 from twinrow.engine.carry import CarryContext, carry, source_values
 from twinrow.engine.context import MappingContext, ReadContext
 from twinrow.engine.differences import (
+    GIVEN_UP,
     PENDING,
     SKIPPED,
     Comparison,
@@ -327,16 +328,22 @@ class Verification:
         mapping, plans = self._context.mapping, self._comparison.plans
         with self._context.database.reading() as connection:
             couplings = by_number(connection, mapping, numbers)
-        frame = couplings.select("coupling_id", "local_id", "integration_id")
+        frame = couplings.select("coupling_id", "local_id", "integration_id", "state")
         for side in Side:
             frame = frame.join(self._fetched(side, frame), on=f"{side.value}_id", how="left", maintain_order="left")
         gone = {side: pl.col(f"read.{side.value}").is_null() for side in Side}
         here, there = gone[Side.LOCAL], gone[Side.INTEGRATION]
-        parts = [
-            whole(frame.filter(here & there), DifferenceKind.BOTH_GONE),
-            whole(frame.filter(here & ~there), DifferenceKind.LOCAL_GONE),
-            whole(frame.filter(~here & there), DifferenceKind.INTEGRATION_GONE),
-        ]
+        parts = [whole(frame.filter(here & there), DifferenceKind.BOTH_GONE)]
+        given_up = pl.col("state") & int(State.DEACTIVATED) != 0
+        for side, kind in (
+            (Side.LOCAL, DifferenceKind.LOCAL_GONE),
+            (Side.INTEGRATION, DifferenceKind.INTEGRATION_GONE),
+        ):
+            pass_ = _SOURCE[side]
+            lost = frame.filter(gone[side] & ~gone[side.other])
+            parts.append(whole(lost.filter(given_up), DifferenceKind.RULE, GIVEN_UP))
+            carried = pass_ in self._comparison.passes and mapping.mapping.delete_propagation.includes(pass_)
+            parts.append(whole(lost.filter(~given_up), DifferenceKind.AWAITING if carried else kind))
         frame = frame.filter(~here & ~there)
         self.result.compared += couplings.height
         if frame.is_empty():
@@ -347,7 +354,7 @@ class Verification:
             states = by_number(connection, mapping, numbers).select("coupling_id", "state")
             waiting = pending_messages(connection, mapping, numbers)
             conflicts = conflicting_fields(connection, numbers)
-        frame = frame.join(bases, on="coupling_id", how="left").join(states, on="coupling_id", how="left")
+        frame = frame.drop("state").join(bases, on="coupling_id", how="left").join(states, on="coupling_id", how="left")
         frame = frame.join(waiting, on="coupling_id", how="left")
         frame = frame.with_columns(
             pl.col("message").alias(PENDING),

@@ -13,7 +13,7 @@ from twinrow.connectors.base import WriteRequest
 from twinrow.engine.context import EngineSettings
 from twinrow.engine.verify import LOOKING
 from twinrow.model.filters import Filter
-from twinrow.model.mapping import Template, UpdateConflict
+from twinrow.model.mapping import Deactivation, DeletePropagation, Template, UpdateConflict
 from twinrow.model.outcomes import DifferenceKind
 from twinrow.model.sides import Direction, Side
 from twinrow.testing.pair import CUSTOMER_FIELDS, MemoryPair, customer_mapping, field
@@ -161,6 +161,32 @@ def test_pairs_of_which_records_are_gone_are_told(pair: MemoryPair) -> None:
         "the record that is left names the pair"
     )
     assert labels[Kind.BOTH_GONE] == ""
+
+
+def test_a_deletion_that_is_carried_over_is_awaited() -> None:
+    carrying = mapping(delete_propagation=DeletePropagation.TO)
+    with MemoryPair(carrying, local={"deletes_in_feed": True}) as pair:
+        for number in range(10):
+            add_pair(pair, f"Customer {number}")
+        settle(pair)
+        first, second = sorted(pair.counterparts())[:2]
+        pair.local.remove("customers", first)
+        pair.integration.remove("account", str(pair.counterpart(second)))
+        assert verify(pair).records == {Kind.AWAITING: 1, Kind.INTEGRATION_GONE: 1}
+        pair.synchronize()
+        assert verify(pair).records == {Kind.INTEGRATION_GONE: 1}
+
+
+def test_a_record_that_was_given_up_instead_of_deleted_is_by_rule() -> None:
+    marked = Deactivation(integration={"statecode": 1})
+    carrying = mapping(delete_propagation=DeletePropagation.TO, deactivation=marked)
+    with MemoryPair(carrying, local={"deletes_in_feed": True}) as pair:
+        for number in range(10):
+            add_pair(pair, f"Customer {number}")
+        settle(pair)
+        pair.local.remove("customers", sorted(pair.counterparts())[0])
+        settle(pair)
+        assert verify(pair).records == {Kind.RULE: 1}
 
 
 def test_pairs_outside_the_filter_are_told_and_not_compared() -> None:
