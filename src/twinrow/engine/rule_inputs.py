@@ -15,7 +15,7 @@ from twinrow.batch.hooks import HookContext
 from twinrow.batch.rules import ERROR, RESULT, VALUE, CustomFunction, RuleInputs, transform_values
 from twinrow.connectors.base import Connector
 from twinrow.engine.carry import before_rules
-from twinrow.engine.context import PassContext
+from twinrow.engine.context import ReadContext
 from twinrow.engine.fields import FieldPlan, FieldPlans
 from twinrow.model.filters import Comparison
 from twinrow.model.rules import Custom, FieldLookup
@@ -52,7 +52,7 @@ def check_inputs(plans: FieldPlans, connectors: Mapping[Side, Connector]) -> Non
 class RuleLookups:
     """Makes the inputs of the rules of a pass, batch by batch, remembering what has been found."""
 
-    def __init__(self, context: PassContext) -> None:
+    def __init__(self, context: ReadContext) -> None:
         self._context = context
         self._functions = functions_of(context.plans)
         self._looking_up = [plan for plan in context.carried if any(_lookups(plan, context))]
@@ -97,7 +97,7 @@ class RuleLookups:
         return keyed.join(first, on="@key", how="left", maintain_order="left").select(*_PAIRS)
 
 
-def _lookups(plan: FieldPlan, context: PassContext) -> Iterator[tuple[int, FieldLookup]]:
+def _lookups(plan: FieldPlan, context: ReadContext) -> Iterator[tuple[int, FieldLookup]]:
     for position, rule in enumerate(plan.rules_in(context.pass_)):
         if isinstance(rule, FieldLookup):
             yield position, rule

@@ -45,6 +45,7 @@ from twinrow.engine.differences import (
 )
 from twinrow.engine.lookups import References, rule_lookups
 from twinrow.engine.pair import ADMITTED, IN_FILTER, admit, in_filter
+from twinrow.engine.rule_inputs import RuleLookups
 from twinrow.model.errors import FeedExpired
 from twinrow.model.outcomes import DifferenceKind
 from twinrow.model.sides import Pass, Side
@@ -139,6 +140,7 @@ class Verification:
         self._comparison = Comparison(context.plans, mapping.direction.passes, mapping.templates)
         self._sides = {side: ReadContext(context, _SOURCE[side]) for side in Side}
         self._references = {side: References(one) for side, one in self._sides.items()}
+        self._rule_lookups = {side: RuleLookups(one) for side, one in self._sides.items()}
         self._plans = self._comparison.compared
         self._rows = min(context.engine.page_rows, _PAGE)
         self._marks = Marks()
@@ -229,14 +231,14 @@ class Verification:
         """Add what the records of a side say, and what the pass from there would carry: `now`, `would_be`, `active`."""
         reading = self._sides[side]
         pass_ = reading.pass_
-        shared, context = reading.shared, reading
-        hooks = context.hooks
+        hooks = reading.hooks
         takes_part = pass_ in self._comparison.passes
         if takes_part:
-            frame, hooks = rule_lookups(context, frame)
-            frame = admit(context, hooks, frame.with_columns(in_filter(context).alias(IN_FILTER)))
+            frame, hooks = rule_lookups(reading, frame)
+            frame = admit(reading, hooks, frame.with_columns(in_filter(reading).alias(IN_FILTER)))
         references = self._references[side].for_batch(frame)
-        carrying = CarryContext(hooks, context.plans, shared.rules, shared.transformations, references)
+        inputs = self._rule_lookups[side].for_batch(frame, hooks)
+        carrying = CarryContext(hooks, self._context.plans, reading.shared.rules, inputs, references)
         frame = carry(source_values(frame, carrying), carrying)
         columns = [
             (pl.col(IN_FILTER) & pl.col(ADMITTED) if takes_part else pl.lit(False)).alias(active(pass_)),
