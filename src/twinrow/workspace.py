@@ -12,7 +12,17 @@ from typing import Any, Self, overload
 
 import polars as pl
 
-from twinrow.actions import coupling, journal, mappings, setup, synchronization, systems, verification, work
+from twinrow.actions import (
+    coupling,
+    journal,
+    mappings,
+    setup,
+    synchronization,
+    systems,
+    transformations,
+    verification,
+    work,
+)
 from twinrow.actions.context import ActionContext
 from twinrow.actions.journal import JournalPage
 from twinrow.actions.results import Job, Round, Run
@@ -21,9 +31,11 @@ from twinrow.actions.verification import VerificationResult
 from twinrow.actions.work import MappingStatus
 from twinrow.connectors.base import Capabilities, Check, Connector
 from twinrow.engine.context import EngineSettings
+from twinrow.engine.trial import Trial
 from twinrow.model.errors import ConfigurationError, MappingProblem
-from twinrow.model.mapping import TableMapping
+from twinrow.model.mapping import FieldMapping, TableMapping
 from twinrow.model.protocols import Clock, Secrets
+from twinrow.model.rules import AnyRule
 from twinrow.model.tables import Table
 from twinrow.store.conflicts import Conflict
 from twinrow.store.database import open_database
@@ -167,6 +179,30 @@ class Workspace:
     def show_mapping(self, name: str) -> TableMapping:
         """Return a mapping of the connection."""
         return mappings.show_mapping(self.context, name)
+
+    def list_field_mappings(self, mapping: str) -> Sequence[FieldMapping]:
+        """Return the field mappings of a mapping, also the disabled ones, in their order."""
+        return transformations.list_field_mappings(self.context, mapping)
+
+    def try_field_mapping(self, mapping: str, field: str, value: str, direction: str = "to") -> Trial:
+        """Return what a field mapping makes of a value; see `actions.transformations.try_field_mapping`."""
+        return transformations.try_field_mapping(self.context, mapping, field, value, direction)
+
+    def reset_transformation_rules(self, mapping: str) -> list[str]:
+        """Take the transformation rules out of all field mappings of a mapping; return the keys of those that had any."""
+        return transformations.reset_transformation_rules(self.context, mapping)
+
+    def list_transformation_rules(self) -> list[AnyRule]:
+        """Return all transformation rules by code."""
+        return transformations.list_transformation_rules(self.context)
+
+    def try_transformation_rule(self, code: str, value: str) -> Trial:
+        """Return what a transformation rule, and those that follow it, make of a text."""
+        return transformations.try_transformation_rule(self.context, code, value)
+
+    def delete_transformation_rule(self, code: str) -> None:
+        """Take a transformation rule away that nothing uses."""
+        transformations.delete_transformation_rule(self.context, code)
 
     # Synchronization and coupling.
 

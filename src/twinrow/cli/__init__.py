@@ -12,8 +12,10 @@ from twinrow.cli.connections import connection
 from twinrow.cli.coupling import couple, couplings
 from twinrow.cli.demo import demo
 from twinrow.cli.failures import Commands
+from twinrow.cli.field_mappings import fields
 from twinrow.cli.journal import journal
 from twinrow.cli.mappings import mapping
+from twinrow.cli.rules import rule
 from twinrow.cli.sandbox import sandbox
 from twinrow.cli.sync import sync
 from twinrow.cli.systems import system
@@ -43,6 +45,8 @@ application.command(rich_help_panel=FIRST)(sandbox)
 application.add_typer(system, name="system", rich_help_panel=SETTING_UP)
 application.add_typer(connection, name="connection", rich_help_panel=SETTING_UP)
 application.add_typer(mapping, name="mapping", rich_help_panel=SETTING_UP)
+mapping.command()(fields)
+application.add_typer(rule, name="rule", rich_help_panel=SETTING_UP)
 application.command(rich_help_panel=WORKING)(sync)
 application.command(rich_help_panel=WORKING)(couple)
 application.command(rich_help_panel=LOOKING)(status)

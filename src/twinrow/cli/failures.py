@@ -33,6 +33,7 @@ ORDER = (
     "system",
     "connection",
     "mapping",
+    "rule",
     "sync",
     "couple",
     "status",

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from twinrow.model.errors import MappingProblem
     from twinrow.model.mapping import FieldMapping, TableMapping
 
-mapping = typer.Typer(no_args_is_help=True, help="Mappings: list, show, check, apply, export them.")
+mapping = typer.Typer(
+    no_args_is_help=True, help="Mappings: list, show, check, apply, export them; look at their fields."
+)
 
 Files = Annotated[list[Path], typer.Argument(metavar="FILE", help="Mapping files.")]
 
@@ -88,7 +90,7 @@ def show_(
             row.local or f"constant {row.constant}",
             ARROWS[row.direction.value],
             row.integration or f"constant {row.constant}",
-            _remarks(row),
+            remarks(row),
         )
         for row in found.fields
     ]
@@ -99,7 +101,8 @@ def _words(value: str, none: str) -> str:
     return none if value == "none" else value.replace("_", " ")
 
 
-def _remarks(row: FieldMapping) -> str:
+def remarks(row: FieldMapping) -> str:
+    """Return what there is to say of a field mapping beside its fields and its direction."""
     from twinrow.model.mapping import OnLoss
 
     remarks = [] if row.enabled else ["disabled"]

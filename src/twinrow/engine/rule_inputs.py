@@ -5,7 +5,7 @@ Carrying stays pure: before it, the values that a lookup rule is going to see ar
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import polars as pl
 
@@ -18,7 +18,7 @@ from twinrow.engine.carry import before_rules
 from twinrow.engine.context import ReadContext
 from twinrow.engine.fields import FieldPlan, FieldPlans
 from twinrow.model.filters import Comparison
-from twinrow.model.rules import Custom, FieldLookup
+from twinrow.model.rules import AnyRule, Custom, FieldLookup
 from twinrow.model.sides import Side
 from twinrow.model.tables import Field, FieldType
 from twinrow.standard.functions import load_function
@@ -32,8 +32,13 @@ _TEXT = Field("text", FieldType.TEXT)
 
 
 def functions_of(plans: FieldPlans) -> dict[str, CustomFunction]:
-    """Return the functions of the custom rules, by name. Raises `UnknownName` or `ConfigurationError`."""
-    names = {rule.function for plan in plans.plans for rule in plan.chain if isinstance(rule, Custom)}
+    """Return the functions of the custom rules of some fields, by name. Raises `UnknownName` or `ConfigurationError`."""
+    return chain_functions(rule for plan in plans.plans for rule in plan.chain)
+
+
+def chain_functions(chain: Iterable[AnyRule]) -> dict[str, CustomFunction]:
+    """Return the functions of the custom rules of a chain, by name. Raises `UnknownName` or `ConfigurationError`."""
+    names = {rule.function for rule in chain if isinstance(rule, Custom)}
     return {name: load_function(name) for name in sorted(names)}
 
 
@@ -50,23 +55,28 @@ def check_inputs(plans: FieldPlans, connectors: Mapping[Side, Connector]) -> Non
 
 
 class RuleLookups:
-    """Makes the inputs of the rules of a pass, batch by batch, remembering what has been found."""
+    """Makes the inputs of rules, batch by batch, remembering what has been found."""
 
-    def __init__(self, context: ReadContext) -> None:
-        self._context = context
-        self._functions = functions_of(context.plans)
-        self._looking_up = [plan for plan in context.carried if any(_lookups(plan, context))]
+    def __init__(self, connectors: Mapping[Side, Connector], functions: Mapping[str, CustomFunction]) -> None:
+        self._connectors = connectors
         self._found: dict[str, pl.DataFrame] = {}
+        self.inputs = RuleInputs(functions, self._found)
 
-    def for_batch(self, frame: pl.DataFrame, hooks: HookContext) -> RuleInputs:
-        """Return the inputs that cover the values of a batch."""
-        inputs = RuleInputs(self._functions, self._found)
-        for plan in self._looking_up:
-            texts = frame.select(before_rules(plan, hooks)[0]).to_series()
-            for position, rule in _lookups(plan, self._context):
-                made = transform_values(texts, plan.chain[:position], inputs)
+    def for_batch(self, frame: pl.DataFrame, plans: Iterable[FieldPlan], hooks: HookContext) -> RuleInputs:
+        """Return the inputs that cover the values of a batch in these fields."""
+        for plan in plans:
+            chain = plan.rules_in(hooks.pass_)
+            if any(isinstance(rule, FieldLookup) for rule in chain):
+                self.cover(frame.select(before_rules(plan, hooks)[0]).to_series(), chain)
+        return self.inputs
+
+    def cover(self, texts: pl.Series, chain: Sequence[AnyRule]) -> RuleInputs:
+        """Return the inputs with what the chain looks up for these texts."""
+        for position, rule in enumerate(chain):
+            if isinstance(rule, FieldLookup):
+                made = transform_values(texts, chain[:position], self.inputs)
                 self._add(rule, made.filter(pl.col(ERROR).is_null()).get_column(RESULT))
-        return inputs
+        return self.inputs
 
     def _add(self, rule: FieldLookup, texts: pl.Series) -> None:
         wanted = pl.DataFrame({VALUE: texts}).filter(pl.col(VALUE) != "").unique(maintain_order=True)
@@ -80,7 +90,7 @@ class RuleLookups:
 
     def _look_up(self, rule: FieldLookup, texts: pl.DataFrame) -> pl.DataFrame:
         """Return for each text the target of the record that has it (the first by id, where there are several), or null."""
-        connector = self._context.shared.ends[rule.side].connector
+        connector = self._connectors[rule.side]
         table = connector.describe(rule.table)
         source, target = table.field(rule.source_field), table.field(rule.target_field)
         keyed = texts.with_columns(convert(pl.col(VALUE), _TEXT, source).value.alias("@key"))
@@ -97,7 +107,7 @@ class RuleLookups:
         return keyed.join(first, on="@key", how="left", maintain_order="left").select(*_PAIRS)
 
 
-def _lookups(plan: FieldPlan, context: ReadContext) -> Iterator[tuple[int, FieldLookup]]:
-    for position, rule in enumerate(plan.rules_in(context.pass_)):
-        if isinstance(rule, FieldLookup):
-            yield position, rule
+def lookups_of(context: ReadContext) -> RuleLookups:
+    """Return what makes the inputs for the rules of a mapping. Raises `UnknownName` or `ConfigurationError`."""
+    connectors = {side: end.connector for side, end in context.shared.ends.items()}
+    return RuleLookups(connectors, functions_of(context.plans))

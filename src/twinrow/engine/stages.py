@@ -41,7 +41,7 @@ from twinrow.engine.pair import (
     pair,
 )
 from twinrow.engine.removal import RemovalContext, decide_removal
-from twinrow.engine.rule_inputs import RuleLookups
+from twinrow.engine.rule_inputs import lookups_of
 from twinrow.engine.settle import Batch, settle
 from twinrow.engine.write import RESULT_COLUMNS, Sent, write
 from twinrow.model.errors import TwinrowError
@@ -58,7 +58,7 @@ class Stages:
         """`waiting` are source records whose answer is missing; those of this pass are added to them."""
         self.context = context
         self._references = References(context)
-        self._rule_lookups = RuleLookups(context)
+        self._rule_lookups = lookups_of(context)
         self._guard = Guard(context)
         self._waiting = waiting
         self._cursor = context.job.cursor
@@ -253,7 +253,7 @@ class Stages:
             hooks,
             context.plans,
             context.shared.rules,
-            self._rule_lookups.for_batch(frame, hooks),
+            self._rule_lookups.for_batch(frame, context.carried, hooks),
             self._references.for_batch(frame),
         )
         frame = source_values(frame, carrying)

@@ -45,7 +45,7 @@ from twinrow.engine.differences import (
 )
 from twinrow.engine.lookups import References, rule_lookups
 from twinrow.engine.pair import ADMITTED, IN_FILTER, admit, in_filter
-from twinrow.engine.rule_inputs import RuleLookups
+from twinrow.engine.rule_inputs import lookups_of
 from twinrow.model.errors import FeedExpired
 from twinrow.model.outcomes import DifferenceKind
 from twinrow.model.sides import Pass, Side
@@ -140,7 +140,7 @@ class Verification:
         self._comparison = Comparison(context.plans, mapping.direction.passes, mapping.templates)
         self._sides = {side: ReadContext(context, _SOURCE[side]) for side in Side}
         self._references = {side: References(one) for side, one in self._sides.items()}
-        self._rule_lookups = {side: RuleLookups(one) for side, one in self._sides.items()}
+        self._rule_lookups = {side: lookups_of(one) for side, one in self._sides.items()}
         self._plans = self._comparison.compared
         self._rows = min(context.engine.page_rows, _PAGE)
         self._marks = Marks()
@@ -237,7 +237,7 @@ class Verification:
             frame, hooks = rule_lookups(reading, frame)
             frame = admit(reading, hooks, frame.with_columns(in_filter(reading).alias(IN_FILTER)))
         references = self._references[side].for_batch(frame)
-        inputs = self._rule_lookups[side].for_batch(frame, hooks)
+        inputs = self._rule_lookups[side].for_batch(frame, reading.carried, hooks)
         carrying = CarryContext(hooks, self._context.plans, reading.shared.rules, inputs, references)
         frame = carry(source_values(frame, carrying), carrying)
         columns = [

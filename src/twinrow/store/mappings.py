@@ -129,6 +129,11 @@ def save_rules(connection: Connection, rules: Sequence[TransformationRule]) -> N
         connection.execute(insert(transformation_rules).values(code=rule.code, definition=rule.model_dump(mode="json")))
 
 
+def delete_rule(connection: Connection, code: str) -> None:
+    """Forget a transformation rule."""
+    connection.execute(delete(transformation_rules).where(transformation_rules.c.code == code))
+
+
 def read_rules(connection: Connection) -> Mapping[str, TransformationRule]:
     """Return the transformation rules of the workspace by code, without the predefined ones."""
     return {row.code: _RULE.validate_python(row.definition) for row in connection.execute(select(transformation_rules))}
