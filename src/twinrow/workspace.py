@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +16,7 @@ from twinrow.actions import (
     coupling,
     journal,
     mappings,
+    plans,
     setup,
     synchronization,
     systems,
@@ -25,6 +26,7 @@ from twinrow.actions import (
 )
 from twinrow.actions.context import ActionContext
 from twinrow.actions.journal import JournalPage
+from twinrow.actions.plans import Plan, PlannedRecord
 from twinrow.actions.results import Job, Round, Run
 from twinrow.actions.setup import SetUp
 from twinrow.actions.verification import VerificationResult
@@ -221,6 +223,32 @@ class Workspace:
     def synchronize_all(self, mappings: Sequence[str] = (), **options: Any) -> Round:
         """Run several mappings in dependency order; options as in `actions.synchronization.synchronize_all`."""
         return synchronization.synchronize_all(self.context, mappings, **options)
+
+    # Plans.
+
+    def make_plan(self, *mappings: str, **options: Any) -> Plan:
+        """Decide what synchronizing would do, and keep it; options as in `actions.plans.make_plan`."""
+        return plans.make_plan(self.context, mappings, **options)
+
+    def list_plans(self) -> list[Plan]:
+        """Return the plans of the connection, newest first."""
+        return plans.list_plans(self.context)
+
+    def show_plan(self, number: int) -> Plan:
+        """Return a plan: what it comes to in each direction of each mapping."""
+        return plans.show_plan(self.context, number)
+
+    def planned_records(self, number: int, **chosen: Any) -> Iterator[PlannedRecord]:
+        """Yield the records of a plan with the fields that would be written; see `actions.plans.planned_records`."""
+        return plans.planned_records(self.context, number, **chosen)
+
+    def apply_plan(self, number: int, **options: Any) -> Round:
+        """Carry out exactly what a plan shows, and nothing with records that have moved since."""
+        return plans.apply_plan(self.context, number, **options)
+
+    def discard_plan(self, number: int) -> None:
+        """Forget a plan that is not wanted."""
+        plans.discard_plan(self.context, number)
 
     def couple(self, mapping: str, local_id: str, integration_id: str, *, use: str | None = None) -> None:
         """Couple two records that are there already; see `actions.coupling.couple`."""

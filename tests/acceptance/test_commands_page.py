@@ -18,6 +18,10 @@ from tests.acceptance.test_documents import (
     ERROR,
     JOB,
     PENDING,
+    PLAN,
+    PLANNED_FIELD,
+    PLANNED_PASS,
+    PLANNED_RECORD,
     RUN,
     STATUS,
     WRITE,
@@ -61,6 +65,10 @@ may come. Times are in ISO form and UTC, spans are seconds, decimals are texts, 
 | Command | Document |
 | --- | --- |
 | `sync` | `round` (its number), `succeeded` (whether the exit code is 0), `runs` |
+| `sync --plan` | a plan |
+| `plan list`, `plan show` | `plans`; a plan with all its `records` |
+| `plan apply` | `plan`, `round`, `runs` |
+| `plan discard` | `plan`, `state` |
 | `jobs show` | a run |
 | `jobs list` | `jobs`, each with the number of its `run` |
 | `errors list`, `conflicts list`, `pending list` | `errors`, `conflicts`, `pending` |
@@ -91,6 +99,10 @@ KEYS = {
     "a pending record": PENDING,
     "a write": WRITE,
     "one of its `fields`": WRITTEN_FIELD,
+    "a plan": PLAN,
+    "one of its `passes`": PLANNED_PASS,
+    "one of its `records`": PLANNED_RECORD,
+    "a `fields` of a record": PLANNED_FIELD,
     "a mapping in `status`": STATUS,
 }
 

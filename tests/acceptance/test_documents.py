@@ -8,6 +8,7 @@ from typing import Any
 
 from tests.acceptance.terminal import Terminal, edit, rows
 from twinrow.cli.sandbox import SandboxPair
+from twinrow.model.outcomes import Counters
 
 COUNTERS = {
     "read",
@@ -96,6 +97,21 @@ WRITTEN_FIELD = {
     "new_known",
     "new_caption",
 }
+PLAN = {"id", "state", "options", "who", "made_at", "applied_at", "passes"}
+PLANNED_PASS = {"mapping", "direction", "ignored_reasons", "fields"} | set(Counters().as_dict())
+PLANNED_RECORD = {
+    "mapping",
+    "direction",
+    "kind",
+    "decision",
+    "label",
+    "local",
+    "integration",
+    "field",
+    "message",
+    "fields",
+}
+PLANNED_FIELD = {"key", "name", "caption", "old", "new", "conflict"}
 STATUS = {
     "mapping",
     "direction",
@@ -164,6 +180,35 @@ def test_lists_are_documents(synchronized: SandboxPair, terminal: Terminal) -> N
     couplings = terminal.read("couplings", "list", "CURRENCY")
     assert keys(couplings) == {"mapping", "total", "couplings"}
     assert keys(couplings["couplings"][0]) == {"local_id", "integration_id"}
+
+
+def test_a_plan_is_looked_at_and_applied(synchronized: SandboxPair, terminal: Terminal) -> None:
+    account = next(row for row in rows(synchronized, "account") if row["customertypecode"] == 3)
+    edit(synchronized, "account", accountid=account["accountid"], websiteurl="https://planned.example")
+    made = terminal.read("sync", "CUSTOMER", "--plan")
+    assert keys(made) == PLAN
+    assert {frozenset(one) for one in made["passes"]} == {frozenset(PLANNED_PASS)}
+    number = str(made["id"])
+    (record,) = terminal.read("plan", "show", number)["records"]
+    assert keys(record) == PLANNED_RECORD
+    (field,) = record["fields"]
+    assert keys(field) == PLANNED_FIELD
+    assert field["new"] == "https://planned.example"
+    shown = terminal.run("plan", "show", number).out
+    assert "“https://planned.example”" in shown
+    assert f"twinrow plan apply {number}" in shown
+    table = terminal.run("plan", "show", number, "--csv").out.splitlines()
+    assert len(table) == 2
+    assert "https://planned.example" in table[1]
+    assert terminal.read("plan", "list")["plans"][0]["state"] == "open"
+    done = terminal.read("plan", "apply", number)
+    assert sum(job["modified"] for run in done["runs"] for job in run["jobs"]) == 1
+    terminal.run("plan", "apply", number, code=2)
+    again = terminal.run("sync", "CUSTOMER", "--plan").out
+    assert "There is nothing to do." in again
+    latest = terminal.read("plan", "list")["plans"][0]["id"]
+    assert terminal.read("plan", "discard", str(latest)) == {"plan": latest, "state": "discarded"}
+    assert "discarded" in terminal.run("plan", "list").out
 
 
 def test_what_is_set_up_is_documents(synchronized: SandboxPair, terminal: Terminal) -> None:

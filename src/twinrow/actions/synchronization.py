@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from twinrow.actions.context import ActionContext
 from twinrow.actions.results import Job, Round, Run, job_of
 from twinrow.engine.context import PassContext, RunOptions
-from twinrow.engine.rounds import RunOutcome, run_round
+from twinrow.engine.rounds import RoundOutcome, RunOutcome, run_round
 from twinrow.model.errors import ConfigurationError, UnknownName
 from twinrow.model.outcomes import Counters
 from twinrow.model.sides import Pass
@@ -47,8 +47,8 @@ def synchronize(
     Raises `UnknownName`, `LeaseHeld` when another process runs the mapping, and what stops a run as a whole.
     """
     context.mapping(mapping)
-    options = _options(full, create, unconditional, direction, records)
-    row = context.engine().run(mapping, options, progress=_reporting(progress))
+    options = asked_options(full, create, unconditional, direction, records)
+    row = context.engine().run(mapping, options, progress=reporting(progress))
     return run_result(context, row)
 
 
@@ -67,6 +67,16 @@ def synchronize_all(
 
     A mapping that cannot run does not keep the others from running: its run says why. Options are those of `synchronize`.
     """
+    names = names_in_order(context, mappings)
+    options = asked_options(full, create, unconditional, direction, ())
+    return round_result(context, run_round(context.engine(), names, options, reporting(progress), started))
+
+
+def names_in_order(context: ActionContext, mappings: Sequence[str] = ()) -> list[str]:
+    """Return the names of mappings (all of the connection, or those named) in dependency order.
+
+    Raises `UnknownName`, and `ConfigurationError` where there is none.
+    """
     known = context.mappings()
     names = {stored.name for stored in known}
     for name in mappings:
@@ -78,15 +88,18 @@ def synchronize_all(
             "There is no mapping yet",
             remedy="Set the connection up (`twinrow connection setup`) or apply a mapping file.",
         )
-    order = [mapping.name for mapping in run_order(wanted)]
-    options = _options(full, create, unconditional, direction, ())
-    outcome = run_round(context.engine(), order, options, _reporting(progress), started)
+    return [mapping.name for mapping in run_order(wanted)]
+
+
+def round_result(context: ActionContext, outcome: RoundOutcome) -> Round:
+    """Return a round with its runs."""
     return Round(outcome.id, tuple(_outcome(context, one) for one in outcome.runs))
 
 
-def _options(
+def asked_options(
     full: bool, create: bool, unconditional: bool, direction: str | None, records: Sequence[str]
 ) -> RunOptions:
+    """Return what is asked of a run, from the options of `synchronize`. Raises `UnknownName` for a direction."""
     if direction is not None and direction not in DIRECTIONS:
         raise UnknownName("direction", direction, tuple(DIRECTIONS))
     passes = DIRECTIONS[direction] if direction else ()
@@ -100,7 +113,8 @@ def _options(
     )
 
 
-def _reporting(progress: Progress | None) -> Callable[[PassContext, Counters], None] | None:
+def reporting(progress: Progress | None) -> Callable[[PassContext, Counters], None] | None:
+    """Return what the engine calls after each batch, for those who want names and counters."""
     if progress is None:
         return None
     return lambda pass_context, counters: progress(pass_context.mapping.name, pass_context.pass_.value, counters)

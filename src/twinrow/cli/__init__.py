@@ -15,6 +15,7 @@ from twinrow.cli.failures import Commands
 from twinrow.cli.field_mappings import fields
 from twinrow.cli.journal import journal
 from twinrow.cli.mappings import mapping
+from twinrow.cli.plans import plan
 from twinrow.cli.rules import rule
 from twinrow.cli.sandbox import sandbox
 from twinrow.cli.sync import sync
@@ -48,6 +49,7 @@ application.add_typer(mapping, name="mapping", rich_help_panel=SETTING_UP)
 mapping.command()(fields)
 application.add_typer(rule, name="rule", rich_help_panel=SETTING_UP)
 application.command(rich_help_panel=WORKING)(sync)
+application.add_typer(plan, name="plan", rich_help_panel=WORKING)
 application.command(rich_help_panel=WORKING)(couple)
 application.command(rich_help_panel=LOOKING)(status)
 application.command(rich_help_panel=LOOKING)(verify)

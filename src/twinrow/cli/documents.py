@@ -18,6 +18,7 @@ from twinrow.model.sides import Side
 
 if TYPE_CHECKING:
     from twinrow.actions.journal import Write
+    from twinrow.actions.plans import Plan, PlannedRecord
     from twinrow.actions.results import Job, Run
     from twinrow.actions.verification import VerificationResult
     from twinrow.actions.work import MappingStatus
@@ -198,6 +199,44 @@ def write_document(write: Write) -> Document:
         "integration": write.records.get(Side.INTEGRATION),
         "erased": write.erased,
         "fields": [asdict(field) for field in write.fields],
+    }
+
+
+def plan_document(plan: Plan) -> Document:
+    """Return a plan without its records."""
+    return {
+        "id": plan.id,
+        "state": plan.state,
+        "options": dict(plan.options),
+        "who": plan.who,
+        "made_at": plan.made_at,
+        "applied_at": plan.applied_at,
+        "passes": [
+            {
+                "mapping": one.mapping,
+                "direction": one.direction,
+                **one.counters.as_dict(),
+                "ignored_reasons": dict(one.ignored_reasons),
+                "fields": dict(one.fields),
+            }
+            for one in plan.passes
+        ],
+    }
+
+
+def planned_record_document(record: PlannedRecord) -> Document:
+    """Return a record of a plan."""
+    return {
+        "mapping": record.mapping,
+        "direction": record.direction,
+        "kind": record.kind,
+        "decision": record.decision.name.lower(),
+        "label": record.label,
+        "local": record.records.get(Side.LOCAL),
+        "integration": record.records.get(Side.INTEGRATION),
+        "field": record.field,
+        "message": record.message,
+        "fields": [asdict(field) for field in record.fields],
     }
 
 

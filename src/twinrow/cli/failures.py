@@ -35,6 +35,7 @@ ORDER = (
     "mapping",
     "rule",
     "sync",
+    "plan",
     "couple",
     "status",
     "verify",

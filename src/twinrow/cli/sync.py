@@ -47,6 +47,10 @@ def sync(
             help="To the integration side only, or from it; its source then wins every field.",
         ),
     ] = None,
+    plan: Annotated[
+        bool,
+        typer.Option("--plan", metavar="", help="Only decide, and keep it as a plan; neither system is written to."),
+    ] = False,
     as_json: AsJson = False,
     connection: ConnectionName = None,
     store: Store = DEFAULT_STORE,
@@ -67,6 +71,11 @@ def sync(
         from twinrow.cli.naming import Names
 
         names = Names(opened)
+        if plan:
+            from twinrow.cli.plans import make_plan
+
+            make_plan(opened, names, mappings or [], records or [], as_json=as_json, **options)
+            return
         try:
             runs, number_ = run_mappings(opened, names, mappings or [], records or [], **options)
         except KeyboardInterrupt:

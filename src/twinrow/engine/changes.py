@@ -39,7 +39,7 @@ _GUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
-RECOVER, RETRY, CHANGES, DELETES, NAMED = "recover", "retry", "changes", "deletes", "named"
+RECOVER, RETRY, CHANGES, DELETES, NAMED, PLANNED = "recover", "retry", "changes", "deletes", "named", "planned"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ def changed_batches(context: PassContext, cursor: str | None, *, anew: bool = Fa
 
 def _pages(context: PassContext, since: str | None, cursor: str | None) -> Iterator[SourceBatch]:
     source = context.source
-    if since is None and cursor is None:
+    if since is None and cursor is None and not context.options.planning:
         with context.database.transaction() as connection:
             check_fence(connection, context.shared.lease)
             prune_seen(connection, context.mapping.id, context.pass_.source, None)
@@ -140,13 +140,16 @@ def _pages(context: PassContext, since: str | None, cursor: str | None) -> Itera
         source.table.name, context.source_fields, since, cursor, context.condition, context.batch_rows
     )
     for page in source.connector.changes(request):
-        yield from _slices(context, page)
+        yield from _slices(context, page, whole=since is None and cursor is None)
 
 
-def _slices(context: PassContext, page: ChangePage) -> Iterator[SourceBatch]:
-    """Yield a page in slices within the bounds of a batch; the cursor moves with the last of them."""
+def _slices(context: PassContext, page: ChangePage, *, whole: bool) -> Iterator[SourceBatch]:
+    """Yield a page in slices within the bounds of a batch; the cursor moves with the last of them.
+
+    Of a `whole` reading nothing was seen before: a run forgets it at the start, which a plan must not do.
+    """
     frame = page.frame
-    if page.recheck_from is not None and frame.height:
+    if page.recheck_from is not None and frame.height and not (whole and context.options.planning):
         with context.database.reading() as connection:
             seen = was_seen(connection, context.mapping, context.pass_.source, frame)
         frame = frame.filter(~seen)
@@ -189,7 +192,8 @@ def delete_batches(context: PassContext) -> Iterator[SourceBatch]:
     with database.transaction() as connection:
         check_fence(connection, context.shared.lease)
         clear_staged(connection, mapping.id, side)
-        set_setting(connection, _deletes_setting(context), context.shared.clock.now().isoformat())
+        if not context.options.planning:
+            set_setting(connection, _deletes_setting(context), context.shared.clock.now().isoformat())
 
 
 def _deletes_setting(context: PassContext) -> str:
@@ -204,6 +208,8 @@ def _deletes_due(context: PassContext) -> bool:
         return bool(last == _LONG_AGO.isoformat())
     if context.options.full:
         return coupled
+    if last is None and context.options.planning:
+        return False
     if last is None:
         # Nothing was coupled before this run's pass, or it just has been: nothing can be missing yet.
         with context.database.transaction() as connection:

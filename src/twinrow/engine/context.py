@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
 from hashlib import blake2b
@@ -37,7 +37,8 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `passes` limits the directions; `forced`: a person chose the direction, its source wins every field. `records` are the
     ids (of either side) that a person named: only these are synchronized, and watermarks stay as they are. `retry_only` tries
     what is pending or unresolved again, and reads no changes. `appending`: the records are options that other records name
-    and that nothing is coupled to; they become codes, whichever way the mapping goes.
+    and that nothing is coupled to; they become codes, whichever way the mapping goes. `plan`: what the plan of that number says
+    is carried out, and nothing else; the other options are those it was made with. `planning`: it is only decided what to do.
     """
 
     full: bool = False
@@ -48,6 +49,13 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     records: tuple[str, ...] = ()
     retry_only: bool = False
     appending: bool = False
+    plan: int | None = None
+    planning: bool = False
+
+    @property
+    def careful(self) -> bool:
+        """Whether every record with which something is done is read on both sides before: for a plan, and by it."""
+        return self.planning or self.plan is not None
 
     @property
     def named(self) -> bool:
@@ -103,6 +111,8 @@ class RunContext(MappingContext):
 
     run: RunRow
     lease: Lease
+    own_versions: dict[Side, dict[str, str | None]] = field(default_factory=lambda: {side: {} for side in Side})
+    """The versions of the records that carrying out a plan has written so far."""
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,7 @@ def confirmed(context: PassContext, ids: list[str]) -> list[str]:
     """Return the source records that really are gone; of the others it is forgotten that they were reported."""
     end, side = context.source, context.pass_.source
     there = set(end.connector.fetch(end.table.name, (), ids).get_column(ID).to_list())
-    if there:
+    if there and not context.options.planning:
         with context.database.transaction() as connection:
             check_fence(connection, context.shared.lease)
             numbers = context.coupling_numbers(connection, [id for id in ids if id in there])

@@ -178,7 +178,8 @@ def find_natural(context: ReadContext, hooks: HookContext, frame: pl.DataFrame) 
 def needs_counterpart(context: ReadContext) -> pl.Expr:
     """Return where the counterpart must be read before anything can be decided."""
     always = (
-        context.options.named
+        context.options.careful
+        or context.options.named
         or context.options.forced
         or context.options.unconditional
         or not context.destination.capabilities.version_checks

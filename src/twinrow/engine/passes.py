@@ -14,6 +14,7 @@ from twinrow.engine.changes import (
     CHANGES,
     DELETES,
     NAMED,
+    PLANNED,
     RECOVER,
     RETRY,
     changed_batches,
@@ -25,10 +26,12 @@ from twinrow.engine.changes import (
 from twinrow.engine.context import PassContext
 from twinrow.engine.gone import check_removals, deleted_ids, to_uncouple
 from twinrow.engine.lookups import References
+from twinrow.engine.plan import has_effect
 from twinrow.engine.recover import Recovery
 from twinrow.engine.stages import Stages
 from twinrow.model.outcomes import Counters, Ignored
 from twinrow.store.leases import check_fence
+from twinrow.store.plans import plan_batch_sizes, read_plan_batch
 from twinrow.store.runs import finish_job, jobs_of_run
 from twinrow.store.watermarks import Watermark, prune_seen, read_watermark, set_watermark
 
@@ -73,6 +76,10 @@ class PassRun:
         """Make the pass, from where its job stands, and finish its job row."""
         context = self.context
         stages = Stages(context, self._waiting)
+        if context.options.plan is not None:
+            self._apply(stages, context.options.plan)
+            _finish(context, None, None)
+            return
         if context.options.named:
             for batch in named_batches(context):
                 self._done(stages.process(batch.frame, NAMED, None, removing=True))
@@ -107,6 +114,20 @@ class PassRun:
             for batch in fetched_batches(context, ids, DELETES):
                 self._done(stages.process(batch.frame, DELETES, stored, removing=True))
         _finish(context, watermark, recheck)
+
+    def _apply(self, stages: Stages, plan: int) -> None:
+        """Carry out what a plan says of the pass, from where its job stands."""
+        context = self.context
+        after = int(context.job.cursor or 0) if context.job.stage == PLANNED else 0
+        with context.database.reading() as connection:
+            batches = list(plan_batch_sizes(connection, plan))
+        for number, mapping_id, pass_, _ in batches:
+            if mapping_id != context.mapping.id or pass_ is not context.pass_ or number <= after:
+                continue
+            with context.database.reading() as connection:
+                planned = read_plan_batch(connection, number).frame.filter(has_effect())
+            for batch in fetched_batches(context, planned.get_column("source_id").to_list(), PLANNED):
+                self._done(stages.apply(batch.frame, planned, PLANNED, str(number)))
 
 
 def _not_tried(frame: pl.DataFrame, tried: Mapping[str, str | None]) -> pl.DataFrame:

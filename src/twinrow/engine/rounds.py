@@ -65,7 +65,7 @@ def run_round(
     again = RunOptions(retry_only=True, create=options.create)
     for _ in range(_FOLLOW_UPS):
         waiting = [name for name in names if _has_news(engine, name)]
-        if not waiting or options.named or isinstance(outcomes[-1].error, _AWAY):
+        if not waiting or options.named or options.plan is not None or isinstance(outcomes[-1].error, _AWAY):
             break
         outcomes += [_run(engine, name, again, number, progress, started) for name in waiting]
     with engine.database.transaction() as connection:

@@ -8,22 +8,26 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace as replace_options
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from twinrow.batch.hooks import Rule
 from twinrow.connectors.base import Connector
 from twinrow.engine.changes import is_guid
-from twinrow.engine.context import End, EngineSettings, MappingContext, PassContext, RunContext, RunOptions
+from twinrow.engine.context import End, EngineSettings, MappingContext, PassContext, ReadContext, RunContext, RunOptions
 from twinrow.engine.fields import FieldPlans, plan_fields
 from twinrow.engine.options import append_options
 from twinrow.engine.passes import PassRun, Progress
+from twinrow.engine.planning import plan_pass
 from twinrow.engine.rule_inputs import check_inputs
+from twinrow.engine.stages import Planner
 from twinrow.model.errors import ConfigurationError, LeaseLost, RecordNotFound, TwinrowError, UnknownName
+from twinrow.model.outcomes import Counters
 from twinrow.model.protocols import Clock
 from twinrow.model.rules import TransformationRule
 from twinrow.model.sides import Pass, Side
@@ -35,6 +39,7 @@ from twinrow.store.retention import prune_if_due
 from twinrow.store.runs import (
     FAILED,
     FINISHED,
+    JobRow,
     RunRow,
     finish_job,
     finish_run,
@@ -112,6 +117,38 @@ class Engine:
             self._append_options(shared)
         with self.database.reading() as connection:
             return get_run(connection, run.id)
+
+    def plan(self, name: str, options: RunOptions, planner: Planner) -> None:
+        """Decide what a run of a mapping would do, and hand it to the planner; neither system is written to.
+
+        Raises as `run` does.
+        """
+        base = self.reading(name)
+        _check_named(options, base.ends)
+        known = {one.name: getattr(base, one.name) for one in fields(MappingContext)}
+        with self.database.transaction() as connection:
+            shape = shape_id(connection, base.mapping.id, base.plans.identities)
+            lease = take_lease(connection, base.mapping.id, None, this_process())
+        now = self.clock.now()
+        run = RunRow(0, base.mapping.id, None, {}, FINISHED, None, now, None)
+        try:
+            with self._heart(lease):
+                shared = RunContext(
+                    **(known | {"options": replace_options(options, planning=True)}), run=run, lease=lease
+                )
+                asked = [Pass(value) for value in options.passes] or base.mapping.mapping.direction.passes
+                for pass_ in asked:
+                    job = JobRow(0, 0, run.mapping_id, "", pass_, FINISHED, None, None, None, now, None, Counters(), {})
+                    if pass_ in base.mapping.mapping.direction.passes:
+                        plan_pass(PassContext(shared, pass_, job, shape), planner)
+        finally:
+            with self.database.transaction() as connection:
+                release_lease(connection, lease)
+
+    def feed_shapes(self, name: str) -> dict[Pass, str]:
+        """Return, for each pass of a mapping, the text that changes with its filter and fields. Raises as `run` does."""
+        base = self.reading(name)
+        return {pass_: ReadContext(base, pass_).feed_shape for pass_ in base.mapping.mapping.direction.passes}
 
     def reading(self, name: str) -> MappingContext:
         """Return what looking at a mapping's records needs, without a run. Raises as `run` does, but never for a lease."""

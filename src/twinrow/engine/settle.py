@@ -26,6 +26,7 @@ from twinrow.engine.context import PassContext
 from twinrow.engine.decide import CREATE, DEACTIVATE, RESTORE
 from twinrow.engine.fields import FieldPlan
 from twinrow.engine.pair import PENDING, is_skipped
+from twinrow.engine.plan import MOVED
 from twinrow.engine.write import Sent
 from twinrow.model.mapping import ConflictScope
 from twinrow.model.outcomes import Counters, Decision, Outcome, Recovery
@@ -84,7 +85,7 @@ def settle(context: PassContext, batch: Batch, stage: str, cursor: str | None) -
         if batch.rows is not None and batch.recheck_from is not None:
             again = batch.rows.filter(pl.col(MODIFIED_AT) >= batch.recheck_from)
             remember_seen(connection, context.mapping, context.pass_.source, again)
-        counters, reasons = _count([*batch.passed, frame])
+        counters, reasons = count_outcomes([*batch.passed, frame])
         advance_job(connection, context.job.id, counters, reasons, stage, cursor)
     return counters
 
@@ -542,7 +543,10 @@ def _store_pending(
         pl.coalesce("since", pl.lit(now)).alias("since"),
         pl.lit(now).alias("at"),
     )
-    stored = rows.select(pl.col(name).cast(kind) for name, kind in PENDING_SCHEMA.items())
+    # What a plan does not say is not done later by itself either.
+    stored = rows.filter((pl.col("message") != MOVED).fill_null(True)).select(
+        pl.col(name).cast(kind) for name, kind in PENDING_SCHEMA.items()
+    )
     save_pending(connection, context.mapping, context.pass_, stored)
     told = rows.select(
         pl.col(ID).alias("source_id"),
@@ -616,7 +620,8 @@ def _forget_intents(connection: Connection, batch: Batch, frame: pl.DataFrame) -
         unanswered = [id for id in unanswered if id not in told]
 
 
-def _count(frames: Sequence[pl.DataFrame]) -> tuple[Counters, dict[str, int]]:
+def count_outcomes(frames: Sequence[pl.DataFrame]) -> tuple[Counters, dict[str, int]]:
+    """Return the counters of decided frames, and how many records were ignored for each reason."""
     total = Counters()
     reasons: dict[str, int] = {}
     for frame in frames:

@@ -8,7 +8,7 @@ number of times. Everything is settled in one transaction at the end.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 import polars as pl
@@ -40,13 +40,17 @@ from twinrow.engine.pair import (
     needs_counterpart,
     pair,
 )
+from twinrow.engine.plan import hold_to_plan, planned_rows, refuse_moved
 from twinrow.engine.removal import RemovalContext, decide_removal
 from twinrow.engine.rule_inputs import lookups_of
-from twinrow.engine.settle import Batch, settle
+from twinrow.engine.settle import Batch, count_outcomes, settle, written
 from twinrow.engine.write import RESULT_COLUMNS, Sent, write
 from twinrow.model.errors import TwinrowError
 from twinrow.model.outcomes import Counters, Decision, Ignored, Outcome
 from twinrow.store.couplings import PREFER
+
+Planner = Callable[[PassContext, "pl.DataFrame | None", Counters, Mapping[str, int]], None]
+"""Takes what a batch would come to: the records with which something would be done (`store.plans`), counters, reasons."""
 
 NOT_KNOWN_YET = "it is not known yet what became of what was sent for it"
 
@@ -54,9 +58,14 @@ NOT_KNOWN_YET = "it is not known yet what became of what was sent for it"
 class Stages:
     """Takes batches of one pass through the stages."""
 
-    def __init__(self, context: PassContext, waiting: set[str]) -> None:
-        """`waiting` are source records whose answer is missing; those of this pass are added to them."""
+    def __init__(self, context: PassContext, waiting: set[str], planner: Planner | None = None) -> None:
+        """`waiting` are source records whose answer is missing; those of this pass are added to them.
+
+        With a `planner` records are decided and handed to it: nothing is written and nothing settled.
+        """
         self.context = context
+        self._planner = planner
+        self._planned: pl.DataFrame | None = None
         self._references = References(context)
         self._rule_lookups = lookups_of(context)
         self._guard = Guard(context)
@@ -95,6 +104,8 @@ class Stages:
                 postponed.append(paired.filter(gone))
             paired = paired.filter(~gone)
         passed, rest = self._early(paired, intents is not None)
+        if self._planned is not None:
+            passed = [refuse_moved(part, pl.lit(True)) for part in passed]
         deadlines: dict[str, datetime] = {}
         newest = self._references.newest()
         sent: list[Sent] = []
@@ -124,6 +135,8 @@ class Stages:
         if prepared is not None:
             decided, hooks, more = prepared
             passed += more
+            if self._planner is not None:
+                return self._plan(decided, passed) + self.remove(removed, stage, cursor)
             looked_at, sent, deadlines = self._work(decided, lambda again: self._decide(again, hooks))
             if intents is None and not removing:
                 uncoupled = pl.col(c.DECISION) == int(Decision.REMOVE_COUPLING)
@@ -131,10 +144,36 @@ class Stages:
                 looked_at = looked_at.filter(~uncoupled)
             lost = looked_at.filter(pl.col("@status") == Status.INDETERMINATE.value)
             self._waiting |= set(lost.get_column(ID).to_list())
+        if self._planner is not None:
+            return self._plan(looked_at, passed) + self.remove(removed, stage, cursor)
         batch = Batch(looked_at, passed, postponed, sent, old_intent, rows, recheck_from, newest, deadlines)
         counters = settle(self.context, batch, stage, cursor)
         self._cursor = cursor
         return counters + self.remove(removed, stage, cursor) if removed else counters
+
+    def apply(self, frame: pl.DataFrame, planned: pl.DataFrame, stage: str, cursor: str | None) -> Counters:
+        """Carry out what a plan says (`planned`, as in `store.plans`) of the source records of a frame; return the counters."""
+        self._planned = planned
+        try:
+            return self.process(frame, stage, cursor, removing=True)
+        finally:
+            self._planned = None
+
+    def _plan(self, decided: pl.DataFrame, passed: Sequence[pl.DataFrame]) -> Counters:
+        """Hand what was decided to the planner, as it would come out."""
+        assert self._planner is not None  # noqa: S101
+        if decided.height:
+            new = pl.col(c.COUPLING).is_null() & (
+                pl.col(c.WRITE).is_not_null() | pl.col(c.DESTINATION_ID).is_not_null()
+            )
+            coupled = (pl.col(c.WRITE) == RESTORE).fill_null(False) | (
+                new & (pl.col(c.OUTCOME) != Outcome.FAILED.value)
+            )
+            decided = decided.with_columns(coupled.alias("@newly_coupled"))
+        counters, reasons = count_outcomes([*passed, decided])
+        rows = [planned_rows(self.context, part) for part in (*passed, decided) if part.height]
+        self._planner(self.context, pl.concat(rows, how="diagonal") if rows else None, counters, reasons)
+        return counters
 
     def remove(
         self,
@@ -150,6 +189,8 @@ class Stages:
         `intents` and `old_intent` are those of an unanswered removal of the same records, as in `process`.
         """
         context = self.context
+        if not ids:
+            return Counters()
         paired = pair(context, deleted_rows(context, list(ids)))
         coupled = pl.col(c.COUPLING).is_not_null()
         waits = pl.col(ID).is_in(sorted(self._waiting)) & (intents is None)
@@ -159,6 +200,8 @@ class Stages:
             (waits, Decision.INDETERMINATE, Outcome.FAILED, None, NOT_KNOWN_YET),
         ]
         passed, frame = _part(paired, cases)
+        if self._planned is not None:
+            passed = [refuse_moved(part, pl.lit(True)) for part in passed]
         sent: list[Sent] = []
         if frame.height:
             frame = source_values(join_bases(context, frame), CarryContext(context.hooks, context.plans))
@@ -167,9 +210,13 @@ class Stages:
                 frame = remember_attempt(frame, context.plans.plans, intents)
             frame = fetch_counterparts(context, frame, pl.col(c.DESTINATION_ID).is_not_null())
             frame = self._with_marks_before(frame)
+            if self._planner is not None:
+                return self._plan(self._decide_removal(frame), passed)
             frame, sent, _ = self._work(self._decide_removal(frame), self._decide_removal)
         lost = frame.filter(pl.col("@status") == Status.INDETERMINATE.value) if frame.height else frame
         self._waiting |= set(lost.get_column(ID).to_list())
+        if self._planner is not None:
+            return self._plan(frame, passed)
         return settle(context, Batch(frame, passed, sent=sent, old_intent=old_intent), stage, cursor)
 
     def _with_marks_before(self, frame: pl.DataFrame) -> pl.DataFrame:
@@ -188,7 +235,7 @@ class Stages:
 
     def _decide_removal(self, frame: pl.DataFrame) -> pl.DataFrame:
         context = self.context
-        return decide_removal(
+        decided = decide_removal(
             frame,
             RemovalContext(
                 context.pass_,
@@ -199,6 +246,12 @@ class Stages:
                 update_conflict=context.mapping.mapping.update_conflict_resolution,
             ),
         )
+        return self._held_to_plan(decided)
+
+    def _held_to_plan(self, decided: pl.DataFrame) -> pl.DataFrame:
+        if self._planned is None:
+            return decided
+        return hold_to_plan(self.context, decided, self._planned, self.context.shared.own_versions)
 
     def _with_no_result(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Add the columns of a write that was not sent yet."""
@@ -214,7 +267,7 @@ class Stages:
         """Part the records whose outcome is clear from those that must be looked at."""
         options = self.context.options
         out = Outcome.SKIPPED if options.named else Outcome.IGNORED
-        look = options.named or options.forced or options.unconditional or recovering
+        look = options.named or options.forced or options.unconditional or options.plan is not None or recovering
         untouched = pl.col(c.DESTINATION_ID).is_null() if recovering else pl.lit(True)
         unchanged = pl.lit(False) if look else pl.col(KNOWN_VERSION) & pl.col(PENDING + "message").is_null()
         held, waits = pl.col(HELD_BACK), pl.col(ID).is_in(sorted(self._waiting))
@@ -292,9 +345,9 @@ class Stages:
         making = pl.col(c.WRITE).is_in([CREATE, RESTORE]).fill_null(False)
         creates = decided.filter(making)
         if creates.is_empty():
-            return decided
+            return self._held_to_plan(decided)
         completed = complete(creates, hooks, context.carried, mapping.templates, context.shared.rules)
-        return pl.concat([decided.filter(~making), completed], how="diagonal")
+        return self._held_to_plan(pl.concat([decided.filter(~making), completed], how="diagonal"))
 
     def _work(
         self, frame: pl.DataFrame, decide_again: Callable[[pl.DataFrame], pl.DataFrame]
@@ -323,7 +376,11 @@ class Stages:
             if not repeated:
                 break
             frame = decide_again(pl.concat(repeated, how="diagonal"))
-        return _still_unanswered(pl.concat(finished, how="diagonal"), all_sent), all_sent, deadlines
+        done = _still_unanswered(pl.concat(finished, how="diagonal"), all_sent)
+        if self._planned is not None and done.height:
+            ours = done.filter(written()).select(pl.coalesce("@written_id", c.DESTINATION_ID), "@written_version")
+            context.shared.own_versions[context.pass_.destination] |= dict(ours.iter_rows())
+        return done, all_sent, deadlines
 
     def _repeatable(self) -> pl.Expr:
         """Return which results call for reading and deciding again."""

@@ -84,8 +84,8 @@ def write(context: PassContext, frame: pl.DataFrame) -> list[Sent]:
     done = []
     creates = frame.filter(pl.col(c.WRITE).is_in([CREATE, RESTORE]))
     if creates.height:
-        done.append(_send(context, _Purpose.CREATE, _with_keys(context, creates)))
-    for purpose in (_Purpose.UPDATE, _Purpose.DEACTIVATE, _Purpose.DELETE):
+        done.append(_send(context, Purpose.CREATE, _with_keys(context, creates)))
+    for purpose in (Purpose.UPDATE, Purpose.DEACTIVATE, Purpose.DELETE):
         rows = frame.filter(pl.col(c.WRITE) == purpose.value)
         if rows.is_empty():
             continue
@@ -100,7 +100,7 @@ def write(context: PassContext, frame: pl.DataFrame) -> list[Sent]:
     return done
 
 
-class _Purpose(StrEnum):
+class Purpose(StrEnum):
     """Why records are written; all but CREATE are values of the column `write`."""
 
     CREATE = CREATE
@@ -111,7 +111,7 @@ class _Purpose(StrEnum):
     @property
     def kind(self) -> WriteKind:
         """The kind of write that it takes."""
-        return WriteKind.UPDATE if self is _Purpose.DEACTIVATE else WriteKind(self.value)
+        return WriteKind.UPDATE if self is Purpose.DEACTIVATE else WriteKind(self.value)
 
 
 def _unsent(context: PassContext, frame: pl.DataFrame, error: TwinrowError) -> Sent:
@@ -121,7 +121,7 @@ def _unsent(context: PassContext, frame: pl.DataFrame, error: TwinrowError) -> S
         .clear(frame.height)
         .with_columns(pl.lit(Status.UNSENT.value).alias(STATUS), pl.lit(str(error)).alias(ERROR))
     )
-    return Sent(_with_results(context, frame, results), _NO_INTENT, _intent_rows(context, frame, _Purpose.UPDATE))
+    return Sent(_with_results(context, frame, results), _NO_INTENT, _intent_rows(context, frame, Purpose.UPDATE))
 
 
 def _with_keys(context: PassContext, frame: pl.DataFrame) -> pl.DataFrame:
@@ -154,14 +154,14 @@ def derived_ids(context: PassContext, frame: pl.DataFrame) -> list[str]:
     return derive_ids(context.namespace, ids, generations, context.mapping.guid(side))
 
 
-def _send(context: PassContext, purpose: _Purpose, frame: pl.DataFrame) -> Sent:
+def _send(context: PassContext, purpose: Purpose, frame: pl.DataFrame) -> Sent:
     destination = context.destination
     request = WriteRequest(
         destination.table.name,
         purpose.kind,
         _outgoing(context, frame, purpose),
         _field_names(context, frame, purpose),
-        returning=() if purpose is _Purpose.DELETE else context.destination_fields,
+        returning=() if purpose is Purpose.DELETE else context.destination_fields,
     )
     rows = _intent_rows(context, frame, purpose)
     deadline = destination.connector.now() + destination.connector.request_lifetime
@@ -181,28 +181,28 @@ def _send(context: PassContext, purpose: _Purpose, frame: pl.DataFrame) -> Sent:
     return Sent(_with_results(context, frame, results), intent, rows)
 
 
-def _field_names(context: PassContext, frame: pl.DataFrame, purpose: _Purpose) -> tuple[str, ...]:
+def _field_names(context: PassContext, frame: pl.DataFrame, purpose: Purpose) -> tuple[str, ...]:
     side = context.pass_.destination
     names = [plan.field(side).name for plan in context.carried if _may_send(context, plan.index, purpose)]
-    extras = extra_fields(frame) if purpose in (_Purpose.CREATE, _Purpose.DEACTIVATE) else []
+    extras = extra_fields(frame) if purpose in (Purpose.CREATE, Purpose.DEACTIVATE) else []
     return tuple(dict.fromkeys([*names, *extras]))
 
 
-def _may_send(context: PassContext, index: int, purpose: _Purpose) -> bool:
-    if purpose in (_Purpose.DEACTIVATE, _Purpose.DELETE):
+def _may_send(context: PassContext, index: int, purpose: Purpose) -> bool:
+    if purpose in (Purpose.DEACTIVATE, Purpose.DELETE):
         return False
     plan = context.plans.plans[index]
     field = plan.field(context.pass_.destination)
-    if plan.derived is not None and plan.derived.on_create_only and purpose is not _Purpose.CREATE:
+    if plan.derived is not None and plan.derived.on_create_only and purpose is not Purpose.CREATE:
         return False
-    return field.creatable if purpose is _Purpose.CREATE else field.updatable
+    return field.creatable if purpose is Purpose.CREATE else field.updatable
 
 
-def _outgoing(context: PassContext, frame: pl.DataFrame, purpose: _Purpose) -> pl.DataFrame:
+def _outgoing(context: PassContext, frame: pl.DataFrame, purpose: Purpose) -> pl.DataFrame:
     side = context.pass_.destination
     columns: dict[str, pl.Expr] = {
         ID: pl.col(c.DESTINATION_ID),
-        VERSION: pl.lit(None, dtype=pl.String) if purpose is _Purpose.CREATE else pl.col(c.TOKEN),
+        VERSION: pl.lit(None, dtype=pl.String) if purpose is Purpose.CREATE else pl.col(c.TOKEN),
         MARK: pl.col(MARK),
     }
     for plan in context.carried:
@@ -210,19 +210,19 @@ def _outgoing(context: PassContext, frame: pl.DataFrame, purpose: _Purpose) -> p
             continue
         field = plan.field(side)
         columns[field.name] = pl.col(c.carried(plan.index))
-        columns[sent(field.name)] = _sent_when(context, plan.index, purpose)
-    if purpose in (_Purpose.CREATE, _Purpose.DEACTIVATE):
+        columns[sent(field.name)] = sent_when(context, plan.index, purpose)
+    if purpose in (Purpose.CREATE, Purpose.DEACTIVATE):
         for name in extra_fields(frame):
             columns[name] = pl.col(extra(name))
             columns[sent(name)] = pl.col(extra(name)).is_not_null()
     return frame.select(expression.alias(name) for name, expression in columns.items())
 
 
-def _sent_when(context: PassContext, index: int, purpose: _Purpose) -> pl.Expr:
+def sent_when(context: PassContext, index: int, purpose: Purpose) -> pl.Expr:
     """Return for which records a field is sent."""
     if not _may_send(context, index, purpose):
         return pl.lit(False)
-    if purpose is not _Purpose.CREATE:
+    if purpose is not Purpose.CREATE:
         return pl.col(c.send(index))
     plan = context.plans.plans[index]
     field = plan.field(context.pass_.destination)
@@ -232,7 +232,7 @@ def _sent_when(context: PassContext, index: int, purpose: _Purpose) -> pl.Expr:
     return pl.lit(True) if blank_allowed else pl.col(c.carried(index)).is_not_null()
 
 
-def _intent_rows(context: PassContext, frame: pl.DataFrame, purpose: _Purpose) -> pl.DataFrame:
+def _intent_rows(context: PassContext, frame: pl.DataFrame, purpose: Purpose) -> pl.DataFrame:
     return frame.select(
         pl.col(ID).alias("source_id"),
         pl.col(c.DESTINATION_ID).alias("destination_id"),
@@ -244,7 +244,7 @@ def _intent_rows(context: PassContext, frame: pl.DataFrame, purpose: _Purpose) -
         pl.col(c.WRITE).alias("write"),
         *(pl.col(c.source(plan.index)).alias(INTENT_SOURCE + plan.identity) for plan in context.plans.plans),
         *(
-            pl.when(_sent_when(context, plan.index, purpose))
+            pl.when(sent_when(context, plan.index, purpose))
             .then(pl.col(c.carried_text(plan.index)))
             .alias(INTENT_SENT + plan.identity)
             for plan in context.carried

@@ -278,6 +278,47 @@ journal_records = Table(
 )
 """Which entries of the journal tell of a coupling."""
 
+plans = Table(
+    "plans",
+    metadata,
+    Column("id", BigKey, primary_key=True),
+    Column("connection_id", BigInteger, nullable=False, index=True),
+    Column("state", Text, nullable=False),
+    Column("mappings", Json, nullable=False),
+    Column("options", Json, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("made_at", Instant, nullable=False),
+    Column("applied_at", Instant),
+    sqlite_autoincrement=True,
+)
+"""What runs would do, decided and not yet carried out."""
+
+plan_passes = Table(
+    "plan_passes",
+    metadata,
+    Column("plan_id", BigInteger, primary_key=True),
+    Column("mapping_id", BigInteger, primary_key=True),
+    Column("pass", Text, primary_key=True),
+    Column("shape", Text, nullable=False),
+    Column("counters", Json, nullable=False),
+    Column("ignored_reasons", Json, nullable=False),
+    Column("fields", Json, nullable=False),
+)
+"""What a pass of a plan comes to: its counters, and how often each field would be written."""
+
+plan_batches = Table(
+    "plan_batches",
+    metadata,
+    Column("id", BigKey, primary_key=True),
+    Column("plan_id", BigInteger, nullable=False, index=True),
+    Column("mapping_id", BigInteger, nullable=False),
+    Column("pass", Text, nullable=False),
+    Column("records", Integer, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    sqlite_autoincrement=True,
+)
+"""The records of a plan, one compressed frame for each batch (`store.plans`)."""
+
 watermarks = Table(
     "watermarks",
     metadata,

@@ -10,6 +10,7 @@ down_revision = "0001"
 def upgrade() -> None:
     """Add the tables."""
     _add_verification()
+    _add_plans()
 
 
 def _add_verification() -> None:
@@ -36,3 +37,44 @@ def _add_verification() -> None:
         sa.PrimaryKeyConstraint("verification_id", "coupling_id", name=op.f("pk_verified")),
         sqlite_with_rowid=False,
     )
+
+
+def _add_plans() -> None:
+    number = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+    op.create_table(
+        "plans",
+        sa.Column("id", number, nullable=False),
+        sa.Column("connection_id", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("mappings", sa.Text(), nullable=False),
+        sa.Column("options", sa.Text(), nullable=False),
+        sa.Column("who", sa.Text(), nullable=False),
+        sa.Column("made_at", sa.BigInteger(), nullable=False),
+        sa.Column("applied_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_plans")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(op.f("ix_plans_connection_id"), "plans", ["connection_id"])
+    op.create_table(
+        "plan_passes",
+        sa.Column("plan_id", sa.BigInteger(), nullable=False),
+        sa.Column("mapping_id", sa.BigInteger(), nullable=False),
+        sa.Column("pass", sa.Text(), nullable=False),
+        sa.Column("shape", sa.Text(), nullable=False),
+        sa.Column("counters", sa.Text(), nullable=False),
+        sa.Column("ignored_reasons", sa.Text(), nullable=False),
+        sa.Column("fields", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("plan_id", "mapping_id", "pass", name=op.f("pk_plan_passes")),
+    )
+    op.create_table(
+        "plan_batches",
+        sa.Column("id", number, nullable=False),
+        sa.Column("plan_id", sa.BigInteger(), nullable=False),
+        sa.Column("mapping_id", sa.BigInteger(), nullable=False),
+        sa.Column("pass", sa.Text(), nullable=False),
+        sa.Column("records", sa.Integer(), nullable=False),
+        sa.Column("payload", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_plan_batches")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(op.f("ix_plan_batches_plan_id"), "plan_batches", ["plan_id"])
