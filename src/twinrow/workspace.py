@@ -152,9 +152,13 @@ class Workspace:
         """Return the connection that is meant."""
         return systems.show_connection(self.context)
 
-    def setup_connection(self, *, ownership_model: str | None = None, standard: bool = True) -> SetUp:
+    def setup_connection(
+        self, *, ownership_model: str | None = None, check_owners: bool | None = None, standard: bool = True
+    ) -> SetUp:
         """Prepare Business Central and Dataverse, and take over the standard mappings; see `actions.setup`."""
-        return setup.setup_connection(self.context, ownership_model=ownership_model, standard=standard)
+        return setup.setup_connection(
+            self.context, ownership_model=ownership_model, check_owners=check_owners, standard=standard
+        )
 
     # Mappings.
 

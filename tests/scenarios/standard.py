@@ -35,7 +35,8 @@ BESIDES: dict[str, dict[str, str]] = {
     "salespeoplePurchasers": {"code": "code"},
     "account": _OWNED | {"customertypecode": "option"},
     "contact": _OWNED | {"parentcustomerid": "reference", "parentcustomeridtype": "text"},
-    "systemuser": {"isdisabled": "boolean", "islicensed": "boolean", "isintegrationuser": "boolean"},
+    "systemuser": {"isdisabled": "boolean", "islicensed": "boolean", "isintegrationuser": "boolean",
+                   "businessunitid": "reference"},
     "transactioncurrency": {"exchangerate": "decimal", "currencyprecision": "integer"},
 }  # fmt: skip
 """What filters and rules look at beside the mapped fields."""
@@ -106,6 +107,7 @@ class Standard:
             "owner_team_id": TEAM,
             "local_currency_code": "DKK",
             "local_currency_id": LOCAL_CURRENCY,
+            "base_currency_code": "DKK",
             "currency_precision": 2,
         }
         self.pair = MemoryPair(

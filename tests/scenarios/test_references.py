@@ -140,6 +140,28 @@ def test_a_reference_that_is_not_coupled_is_blanked_where_the_field_says_so(stra
         assert company.primary() == ("", stranger)
 
 
+@pytest.mark.parametrize("options", [{}, {"unconditional": True}], ids=["forced", "unconditional"])
+def test_the_blank_does_not_travel_back_even_where_a_person_chooses_the_direction(
+    stranger: str, options: dict[str, bool]
+) -> None:
+    company = Company(clear_value_on_failed_sync=True)
+    with company.pair as pair:
+        pair.integration.add("contact", {"lastname": "Stranger"}, id=stranger)
+        pair.integration.edit("account", company.account, primarycontactid=stranger)
+        settle(pair)
+        pair.local.edit("customers", company.customer, displayName="Edited")
+
+        run = pair.synchronize(records=[company.customer], direction="to", **options)
+
+        assert outcomes(run) == {"modified": 1}
+        assert pair.integration.record("account", company.account)["name"] == "Edited"
+        assert company.primary() == ("", stranger)
+        # What somebody then writes there is theirs.
+        pair.local.edit("customers", company.customer, contactNo="CONT")
+        pair.synchronize(records=[company.customer], direction="to", **options)
+        assert company.primary() == ("CONT", company.contact)
+
+
 @pytest.mark.scenario("B067")
 def test_a_reference_that_is_not_coupled_fails_its_direction_otherwise(stranger: str) -> None:
     company = Company()

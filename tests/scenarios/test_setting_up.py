@@ -45,8 +45,8 @@ class CompanySystem(MemorySystem):
 class Connected:
     """Systems in memory with what a set-up looks at, and the standard mappings."""
 
-    def __init__(self) -> None:
-        self.standard = Standard(ownership="team")
+    def __init__(self, ownership: str = "team") -> None:
+        self.standard = Standard(ownership=ownership)
         self.pair = self.standard.pair
         self.integration = self.pair.integration
         for table in INTEGRATION_TABLES:
@@ -111,6 +111,107 @@ def test_the_companys_row_is_found_and_stamped_on_its_records(connected: Connect
     assert outcomes(connected.pair.synchronize(records=[customer], direction="to")) == {"modified": 1}
     assert belongs()
     assert integration.record("account", account)["bcbi_companyid"] == company
+
+
+class Owned(Connected):
+    """A connection that has been set up for owners who are persons and is checked for their business unit."""
+
+    def __init__(self, *, check_owners: bool) -> None:
+        super().__init__("person")
+        self.workspace.setup_connection(ownership_model="person", check_owners=check_owners, standard=False)
+
+    def customer_of(self, unit: str) -> tuple[str, str, str]:
+        """Add a user in a business unit with a salesperson, and a customer of it whose account a team owns."""
+        user = self.standard.salesperson("PS")
+        self.integration.edit("systemuser", user, businessunitid=unit)
+        customer = self.standard.customer(salespersonCode="PS")
+        account = self.standard.account(ownerid=self.settings()["owner_team_id"], owneridtype="team")
+        self.pair.couple(customer, account)
+        return user, customer, account
+
+    def owner(self, account: str) -> tuple[str, str]:
+        record = self.integration.record("account", account)
+        return record["ownerid"], record["owneridtype"]
+
+
+@pytest.mark.scenario("B162")
+@pytest.mark.parametrize(
+    ("checks", "here"), [(True, True), (False, False)], ids=["in the unit", "elsewhere, unchecked"]
+)
+def test_a_user_becomes_the_owner(checks: bool, here: bool) -> None:
+    owned = Owned(check_owners=checks)
+    with owned.workspace:
+        unit = owned.settings()["business_unit_id"] if here else owned.integration.add("businessunit", {"name": "X"})
+        user, customer, account = owned.customer_of(unit)
+        assert owned.owner(account)[1] == "team"
+
+        assert outcomes(owned.pair.synchronize(records=[customer], direction="to")) == {"modified": 1}
+
+        assert owned.owner(account) == (user, "systemuser")
+
+
+@pytest.mark.scenario("B162")
+def test_a_user_of_another_business_unit_does_not_become_the_owner_where_that_is_checked() -> None:
+    owned = Owned(check_owners=True)
+    with owned.workspace:
+        elsewhere = owned.integration.add("businessunit", {"name": "Elsewhere"})
+        _, customer, account = owned.customer_of(elsewhere)
+
+        run = owned.pair.synchronize(records=[customer], direction="to")
+
+        assert outcomes(run) == {"failed": 1}
+        assert [error.message for error in run.errors] == [
+            "the user who is to own the record does not belong to the business unit of the company"
+        ]
+        assert owned.owner(account)[1] == "team"
+
+
+@pytest.mark.scenario("B161")
+def test_the_company_and_the_team_are_those_of_the_last_set_up() -> None:
+    connected = Connected()
+    with connected.workspace:
+        connected.workspace.setup_connection(standard=False)
+        known = connected.settings()
+        connected.integration.remove("bcbi_company", known["company_id"])
+        connected.integration.remove("team", known["owner_team_id"])
+        company = connected.integration.add("bcbi_company", {"bcbi_name": "Adatum Danmark", "bcbi_externalid": HERE})
+        unit = connected.integration.record("businessunit", known["business_unit_id"])
+        team = connected.integration.add(
+            "team", {"name": f"BCI - {unit['name']}", "businessunitid": known["business_unit_id"]}
+        )
+
+        def made() -> tuple[str, str]:
+            customer = connected.standard.customer(currencyId=None)
+            connected.pair.synchronize(records=[customer], create=True)
+            record = connected.integration.record("account", str(connected.pair.counterpart(customer)))
+            return record["bcbi_companyid"], record["ownerid"]
+
+        assert made() == (known["company_id"], known["owner_team_id"])
+
+        connected.workspace.setup_connection(standard=False)
+
+        assert made() == (company, team)
+
+
+@pytest.mark.scenario("B161")
+def test_the_business_unit_is_that_of_the_last_set_up() -> None:
+    owned = Owned(check_owners=True)
+    with owned.workspace:
+        old = str(owned.settings()["business_unit_id"])
+        name = owned.integration.record("businessunit", old)["name"]
+        user, customer, account = owned.customer_of(old)
+        owned.integration.remove("businessunit", old)
+        new = owned.integration.add("businessunit", {"name": name, "parentbusinessunitid": owned.root})
+
+        assert outcomes(owned.pair.synchronize(records=[customer], direction="to")) == {"modified": 1}
+        assert owned.owner(account) == (user, "systemuser")
+
+        owned.workspace.setup_connection(standard=False)
+
+        assert owned.settings()["business_unit_id"] == new
+        assert owned.settings()["check_owners"]
+        run = owned.pair.synchronize(records=[customer], direction="to", unconditional=True)
+        assert outcomes(run) == {"failed": 1}
 
 
 @pytest.mark.scenario("B019")

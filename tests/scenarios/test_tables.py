@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from tests.scenarios.standard import COMPANY, LOCAL_CURRENCY, TEAM, Standard
-from tests.scenarios.world import FROM, TO, coupling_times, job, open_failures, outcomes
+from tests.scenarios.world import FROM, TO, clocks_apart, coupling_times, job, open_failures, outcomes, watermark
 from twinrow.model.mapping import TableMapping
 from twinrow.model.sides import Direction, Pass, Side
 from twinrow.standard.files import standard_mappings
+from twinrow.store.tables import microseconds
 
 
 def creating(mapping: TableMapping) -> TableMapping:
@@ -128,6 +129,83 @@ def test_a_person_of_an_account_that_is_no_customer_becomes_a_contact_without_co
         assert all_.pair.local.records("customers") == {}
 
 
+def letting_all_in(mapping: TableMapping) -> TableMapping:
+    return creating(mapping).model_copy(update={"integration_filter": ""})
+
+
+@pytest.mark.scenario("B054")
+def test_a_person_of_no_account_does_not_become_a_contact() -> None:
+    with Standard({"CONTACT": letting_all_in}) as all_:
+        contact = all_.contact(None)
+
+        run = all_.pair.synchronize("CONTACT", records=[contact], direction="from")
+
+        assert outcomes(run) == {"failed": 1}
+        (error,) = run.errors
+        assert error.message == "the contact belongs to no account: its company does not exist"
+        assert all_.pair.local.records("contacts") == {}
+        assert all_.pair.counterpart(contact, Side.INTEGRATION, "CONTACT") is None
+
+
+@pytest.mark.scenario("B054")
+def test_a_person_of_a_coupled_account_gets_the_company_of_its_customer() -> None:
+    def belonging(table: str, values: dict[str, Any], before: dict[str, Any] | None) -> dict[str, Any]:
+        """Do as Business Central does with the customer of a new contact: take its company contact as the company."""
+        if table != "contacts" or before is not None or values.get("customerId") is None:
+            return values
+        return values | {"companyNumber": companies[values["customerId"]]}
+
+    companies: dict[str, str] = {}
+    with Standard({"CONTACT": letting_all_in}, logic=belonging) as all_:
+        customer, account = all_.company()
+        companies[customer] = "CT000007"
+        contact = all_.contact(account)
+
+        run = all_.pair.synchronize("CONTACT", records=[contact], direction="from")
+
+        assert outcomes(run) == {"inserted": 1}
+        ((_, record),) = all_.pair.local.records("contacts").items()
+        assert record["companyNumber"] == "CT000007"
+
+
+@pytest.mark.scenario("A137")
+@pytest.mark.parametrize("ahead", [0, -300, 300], ids=["clocks equal", "integration behind", "integration ahead"])
+def test_a_new_primary_contact_is_set_as_a_follow_up_and_is_no_edit(ahead: int) -> None:
+    def numbered(table: str, values: dict[str, Any], before: dict[str, Any] | None) -> dict[str, Any]:
+        new = table == "contacts" and before is None and not values.get("number")
+        return values | {"number": "CT000042"} if new else values
+
+    with Standard({"CONTACT": creating}, logic=numbered) as all_:
+        pair = all_.pair
+        clocks_apart(pair, ahead)
+        customer, account = all_.company()
+        contact = all_.contact(account)
+        pair.integration.edit("account", account, primarycontactid=contact)
+        all_.settle("CUSTOMER")
+        assert pair.local.record("customers", customer)["primaryContactNo"] == ""
+        before = coupling_times(pair)[customer]
+        marks: dict[str, list[str | None]] = {}
+
+        def started(name: str) -> None:
+            marks.setdefault(name, [watermark(pair, side) for side in Side])
+
+        done = pair.workspace.synchronize_all(["CUSTOMER", "CONTACT"], started=started)
+
+        (run,) = [run for run in done.runs if run.mapping == "CONTACT"]
+        assert outcomes(job(run, TO)) == {}
+        assert outcomes(job(run, FROM)) == {"inserted": 1}
+        assert pair.local.record("customers", customer)["primaryContactNo"] == "CT000042"
+        after = coupling_times(pair)[customer]
+        assert after == (microseconds(pair.local.modified_at("customers", customer)), before[1])
+        assert before[0] is not None
+        assert after[0] > before[0]
+        assert [watermark(pair, side) for side in Side] == marks["CONTACT"]
+        # What follows is no edit of anybody's: nothing is written and nothing is in conflict.
+        again = pair.workspace.synchronize()
+        assert (again.counters.written, again.counters.failed) == (0, 0)
+        assert pair.integration.record("account", account)["primarycontactid"] == contact
+
+
 # Counties, and what else goes with an address.
 
 
@@ -186,6 +264,38 @@ def test_an_owner_stays_where_the_salesperson_is_blank() -> None:
 
 
 # Customers and salespeople.
+
+
+@pytest.mark.scenario("B052")
+@pytest.mark.parametrize(
+    ("state", "blocked", "then", "outcome"),
+    [(1, " ", "All", "modified"), (1, "All", "All", "unchanged"), (0, "All", "All", "unchanged")],
+    ids=["inactive blocks", "inactive and blocked", "active does not unblock"],
+)
+def test_an_inactive_account_blocks_its_customer(state: int, blocked: str, then: str, outcome: str) -> None:
+    with Standard({"CUSTOMER": letting_all_in}) as all_:
+        customer, account = all_.customer(blocked=blocked), all_.account(statecode=state)
+        all_.pair.couple(customer, account)
+
+        run = all_.pair.synchronize(records=[account], direction="from")
+
+        assert outcomes(run) == {outcome: 1}
+        assert all_.pair.local.record("customers", customer)["blocked"] == then
+
+
+@pytest.mark.scenario("B052")
+@pytest.mark.parametrize("coupled", [True, False], ids=["owner coupled, no salesperson", "owner not coupled"])
+def test_the_owner_of_an_account_does_not_touch_the_salesperson_of_its_customer(coupled: bool) -> None:
+    with Standard({"CUSTOMER": letting_all_in}) as all_:
+        owner = all_.salesperson("PS") if coupled else all_.user("Stranger")
+        customer = all_.customer(salespersonCode="" if coupled else "PS")
+        account = all_.account(ownerid=owner, owneridtype="systemuser", statecode=1)
+        all_.pair.couple(customer, account)
+
+        assert outcomes(all_.pair.synchronize(records=[account], direction="from")) == {"modified": 1}
+
+        record = all_.pair.local.record("customers", customer)
+        assert (record["blocked"], record["salespersonCode"]) == ("All", "" if coupled else "PS")
 
 
 @pytest.mark.scenario("A043")
@@ -547,6 +657,46 @@ def test_there_is_no_rate_to_or_from_a_blank_currency(base: str, code: str) -> N
         assert error.message.startswith("no exchange rate is defined for the ")
         assert error.message.endswith("currency ")
         assert all_.pair.integration.records("transactioncurrency") == {}
+
+
+@pytest.mark.scenario("A154")
+def test_there_is_no_rate_where_the_base_currency_is_not_known() -> None:
+    with Standard(base_currency_code=None) as all_:
+        all_.rate("AAA", 12)
+        all_.pair.local.add("currencies", {"code": "AAA"})
+
+        run = all_.pair.synchronize("CURRENCY", create=True)
+
+        assert outcomes(run) == {"failed": 1}
+        assert [error.message for error in run.errors] == [
+            "the base currency of Dataverse is not known: set the connection up again (twinrow connection setup)"
+        ]
+        assert all_.pair.integration.records("transactioncurrency") == {}
+
+
+def test_a_currency_that_is_recognized_is_coupled_and_then_merged_as_any_pair() -> None:
+    with Standard() as all_:
+        all_.rate("EUR", 1, 4)
+        local = all_.pair.local.add("currencies", {"code": "EUR", "displayName": "Euro", "symbol": "€"})
+        values = {"isocurrencycode": "EUR", "currencyname": "Their name", "currencysymbol": "€"}
+        there = all_.pair.integration.add("transactioncurrency", values | {"exchangerate": Decimal(1)})
+
+        run = all_.pair.synchronize("CURRENCY")
+
+        assert outcomes(run) == {"modified": 1}
+        assert run.counters.coupled == 1
+        assert all_.pair.counterpart(local, mapping="CURRENCY") == there
+        record = all_.pair.integration.record("transactioncurrency", there)
+        assert (record["currencyname"], record["exchangerate"]) == ("Euro", Decimal("0.25"))
+        assert all_.pair.synchronize("CURRENCY").counters.written == 0
+
+
+def test_an_account_that_becomes_a_customer_is_stamped_with_the_company() -> None:
+    with Standard({"CUSTOMER": creating}) as all_:
+        account = all_.account(bcbi_companyid=None)
+        assert outcomes(job(all_.pair.synchronize(), FROM)) == {"inserted": 1}
+        all_.settle("CUSTOMER")
+        assert all_.pair.integration.record("account", account)["bcbi_companyid"] == COMPANY
 
 
 # Options.

@@ -40,12 +40,19 @@ class SetUp:
     warnings: list[str] = field(default_factory=list)
 
 
-def setup_connection(context: ActionContext, *, ownership_model: str | None = None, standard: bool = True) -> SetUp:
+def setup_connection(
+    context: ActionContext,
+    *,
+    ownership_model: str | None = None,
+    check_owners: bool | None = None,
+    standard: bool = True,
+) -> SetUp:
     """Prepare both systems of the connection, and give it the standard mappings (unless `standard` is false).
 
     `ownership_model` is `person` (records belong to the users of their salespeople) or `team`; without it the connection
-    keeps its own, a new one gets `team`. Raises `UnknownName` for another one, `ConfigurationError` where a system lacks
-    what is needed.
+    keeps its own, a new one gets `team`. `check_owners`: a user owns records only when it belongs to the company's business
+    unit; without it the connection keeps what it has. Raises `UnknownName` for another ownership model,
+    `ConfigurationError` where a system lacks what is needed.
     """
     pair = context.pair()
     ownership_model = ownership_model or pair.settings.get("ownership_model", "team")
@@ -54,6 +61,8 @@ def setup_connection(context: ActionContext, *, ownership_model: str | None = No
     local, integration = (context.connector(pair.system(side)) for side in Side)
     result = SetUp(pair)
     settings: dict[str, Any] = dict(pair.settings) | {"ownership_model": ownership_model}
+    if check_owners is not None:
+        settings["check_owners"] = check_owners
     settings |= _company(local, integration, result)
     settings |= _ownership(integration, settings, result)
     settings |= _currency(local, integration, result)

@@ -70,8 +70,9 @@ Lookup = CouplingLookup | TableLookup
 class HookContext:
     """What a rule may know: the pass, the tables, the settings of the connection, and what was looked up.
 
-    Settings that rules use: `ownership_model`, `owner_team_id`, `company_id`, `local_currency_code`,
-    `local_currency_id` (the local currency's integration record), `currency_precision`.
+    Settings that rules use: `ownership_model`, `owner_team_id`, `check_owners` and `business_unit_id`, `company_id`,
+    `local_currency_code`, `local_currency_id` (the local currency's integration record), `base_currency_code`,
+    `currency_precision`.
     """
 
     pass_: Pass
@@ -137,9 +138,9 @@ class Rule:
         del context, field
         return value
 
-    def refuse(self, context: HookContext, field: str) -> pl.Expr | None:
-        """Return why the value for a destination field cannot be carried (a text, null where it can), or None: it always can."""
-        del context, field
+    def refuse(self, context: HookContext, field: str, value: pl.Expr) -> pl.Expr | None:
+        """Return why `value` cannot be carried into a destination field (a text, null where it can), or None: it always can."""
+        del context, field, value
         return None
 
     def translate(self, context: HookContext, field: str) -> dict[str | None, str | None]:

@@ -83,6 +83,14 @@ def setup(
             help="Who owns records in Dataverse: users of salespeople, or a team (that is so until you say otherwise).",
         ),
     ] = None,
+    check_owners: Annotated[
+        bool | None,
+        typer.Option(
+            "--check-owners/--any-owners",
+            metavar="",
+            help="Refuse owners of another business unit than the company's, or let any user own records (so at first).",
+        ),
+    ] = None,
     standard: Annotated[
         bool, typer.Option("--standard/--no-standard", metavar="", help="Take over the standard mappings.")
     ] = True,
@@ -95,7 +103,7 @@ def setup(
     It may be repeated: it makes only what is not there.
     """
     with workspace(store, connection_name) as opened:
-        done = opened.setup_connection(ownership_model=ownership, standard=standard)
+        done = opened.setup_connection(ownership_model=ownership, check_owners=check_owners, standard=standard)
     if as_json:
         from twinrow.cli.documents import connection_document, print_document
 

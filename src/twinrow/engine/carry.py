@@ -85,11 +85,9 @@ def carry(frame: pl.DataFrame, context: CarryContext) -> pl.DataFrame:
         for rule in context.rules:
             value = rule.adjust(context.hooks, destination.name, value)
         problem = converted.error
-        refusals = [
-            said for rule in context.rules if (said := rule.refuse(context.hooks, destination.name)) is not None
-        ]
-        if refusals:
-            problem = pl.coalesce(*refusals, problem)
+        refusals = [rule.refuse(context.hooks, destination.name, value) for rule in context.rules]
+        if told := [refusal for refusal in refusals if refusal is not None]:
+            problem = pl.coalesce(*told, problem)
         if plan.derived is not None and plan.derived.error is not None:
             problem = pl.coalesce(plan.derived.error(context.hooks), problem)
         if plan.mapping.on_loss in (None, OnLoss.REFUSE) and plan.bidirectional:
@@ -218,7 +216,11 @@ def _carried(plan: FieldPlan, destination: Field, context: CarryContext) -> tupl
     converted = convert(value, source, destination)
     if plan.derived is not None and plan.derived.waits is not None:
         nothing = plan.derived.waits(context.hooks).fill_null(False)
-    return Converted(converted.value, pl.coalesce(problem, converted.error), converted.lost), nothing, lost
+    told = converted.value
+    if plan.derived is not None and plan.derived.not_null:
+        # Null says that there is nothing to write, also where the destination knows no null but a blank text.
+        told = pl.when(value.is_not_null()).then(told)
+    return Converted(told, pl.coalesce(problem, converted.error), converted.lost), nothing, lost
 
 
 def _after_rules(plan: FieldPlan, chain: Sequence[AnyRule], value: pl.Expr, context: CarryContext) -> Transformed:

@@ -102,6 +102,11 @@ def retried(index: int) -> str:
     return f"retried.{index}"
 
 
+def left_blank(index: int) -> str:
+    """Whether the source is blank only because the opposite pass could not resolve the reference."""
+    return f"left_blank.{index}"
+
+
 def send(index: int) -> str:
     """Whether the field is written."""
     return f"send.{index}"

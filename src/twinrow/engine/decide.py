@@ -147,8 +147,9 @@ def _settle_fields(frame: pl.DataFrame, context: DecideContext, carried: Sequenc
             send = _NEVER  # written along with others: see `_with_constants`
         elif context.unconditional:
             send = ~pl.col(c.unresolved(i)) if plan.leaves_alone(context.pass_) else pl.lit(True)
+            send = send & ~_left_blank(frame, i)
         elif context.forced:
-            send = ~equal
+            send = ~equal & ~_left_blank(frame, i)
         elif not plan.bidirectional:
             send = record_changed & ~equal & ~held
         else:
@@ -179,6 +180,13 @@ def _settle_fields(frame: pl.DataFrame, context: DecideContext, carried: Sequenc
         ]
     frame = _with_whole_groups(frame.with_columns(results), both_sides)
     return _with_constants(frame, carried)
+
+
+def _left_blank(frame: pl.DataFrame, index: int) -> pl.Expr:
+    """Return where the source still has the blank that the opposite pass left there for a reference it could not resolve."""
+    if c.left_blank(index) not in frame.columns:
+        return _NEVER
+    return pl.col(c.left_blank(index)) & ~pl.col(_changed(index))
 
 
 def _with_whole_groups(frame: pl.DataFrame, both_sides: Sequence[FieldPlan]) -> pl.DataFrame:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from twinrow.batch.canonical import NULL
 from twinrow.batch.columns import DELETED, ID, MODIFIED_AT, MODIFIED_BY, VERSION
 from twinrow.batch.convert import convert
 from twinrow.batch.filters import filter_expression
@@ -16,6 +17,7 @@ from twinrow.batch.hooks import HookContext
 from twinrow.engine import columns as c
 from twinrow.engine.carry import destination_texts
 from twinrow.engine.context import PassContext, ReadContext
+from twinrow.engine.fields import FieldPlan
 from twinrow.model.filters import Comparison
 from twinrow.store.bases import base_column, bases_of_shape, read_bases
 from twinrow.store.couplings import GONE, State, by_record
@@ -120,18 +122,29 @@ def join_bases(context: ReadContext, frame: pl.DataFrame) -> pl.DataFrame:
     with context.database.reading() as connection:
         bases = read_bases(connection, context.mapping.id, identities, numbers)
         unresolved = read_unresolved(connection, pass_, numbers)
+        # Only a run that asserts equal or older values could carry a blank back that nobody has written.
+        asserting = context.options.forced or context.options.unconditional
+        blanked = read_unresolved(connection, pass_.opposite, numbers if asserting else [])
     renamed = bases.rename(
         {base_column(pass_.source, plan.index): c.base_source(plan.index) for plan in context.plans.plans}
         | {base_column(pass_.destination, plan.index): c.base_destination(plan.index) for plan in context.plans.plans}
     ).rename({"coupling_id": c.COUPLING})
     frame = frame.join(renamed, on=c.COUPLING, how="left", maintain_order="left")
-    return frame.with_columns(
-        pl.col(c.COUPLING)
-        .is_in(unresolved.filter(pl.col("field") == plan.identity).get_column("coupling_id").implode())
-        .fill_null(False)
-        .alias(c.retried(plan.index))
-        for plan in context.carried
-    )
+    frame = frame.with_columns(_among(unresolved, plan).alias(c.retried(plan.index)) for plan in context.carried)
+    if asserting:
+        frame = frame.with_columns(
+            (_among(blanked, plan) & pl.col(c.base_source(plan.index)).is_in(["", NULL])).alias(
+                c.left_blank(plan.index)
+            )
+            for plan in context.carried
+        )
+    return frame
+
+
+def _among(unresolved: pl.DataFrame, plan: FieldPlan) -> pl.Expr:
+    """Return where the coupling has an unresolved reference in this field."""
+    numbers = unresolved.filter(pl.col("field") == plan.identity).get_column("coupling_id")
+    return pl.col(c.COUPLING).is_in(numbers.implode()).fill_null(False)
 
 
 def find_natural(context: ReadContext, hooks: HookContext, frame: pl.DataFrame) -> pl.DataFrame:

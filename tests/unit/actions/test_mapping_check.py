@@ -670,6 +670,17 @@ def test_a_source_that_is_never_written_needs_promise_nothing() -> None:
     assert check(mapping(), capabilities=lambda _side, _name: GOOD) == []
 
 
+def test_field_logic_that_no_system_runs_is_named_once() -> None:
+    rows = ({"local": "city", "integration": "address1_city", "validate_local": True, "on_loss": "overwrite"},)
+    assert check(mapping(NAME, *rows), capabilities=lambda _side, _name: GOOD) == []
+    assert check(mapping(NAME, *rows), capabilities=limited(Side.INTEGRATION, field_logic=False)) == []
+    (problem,) = check(mapping(NAME, *rows), capabilities=limited(Side.LOCAL, field_logic=False))
+    assert (problem.field, problem.severity) == ("local_table", "warning")
+    assert problem.message.endswith("validate_local has no effect for city.")
+    never_written = mapping(NAME, *rows, direction="to_integration")
+    assert check(never_written, capabilities=limited(Side.LOCAL, field_logic=False)) == []
+
+
 def test_creates_and_deletes_that_a_system_does_not_know() -> None:
     no_creates = limited(Side.INTEGRATION, can_create=False)
     assert check(mapping(), capabilities=no_creates) == []

@@ -25,7 +25,7 @@ def test_a_rule_that_says_nothing_changes_nothing(pass_: Pass) -> None:
     assert rule.natural(context) is None
     assert rule.derived(context) == ()
     assert rule.adjust(context, "name", value) is value
-    assert rule.refuse(context, "name") is None
+    assert rule.refuse(context, "name", value) is None
     assert rule.translate(context, "ownerid") == {}
     assert rule.complete_create(context, pl.DataFrame(), {}) == {}
 

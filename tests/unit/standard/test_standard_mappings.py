@@ -232,14 +232,14 @@ def test_tables_directions_and_filters(
         (
             "CUSTOMER",
             "SALESPEOPLE, CURRENCY, PAYMENT TERMS, SHIPMENT METHOD, SHIPPING AGENT",
-            "owner, local_currency, company",
+            "owner, local_currency, company, blocked_when_inactive",
             720,
             "BCI CUST",
         ),
         (
             "VENDOR",
             "SALESPEOPLE, CURRENCY, PAYMENT TERMS, SHIPMENT METHOD, SHIPPING AGENT",
-            "owner, local_currency, company",
+            "owner, local_currency, company, blocked_when_inactive",
             720,
             "BCI CUST",
         ),

@@ -18,7 +18,9 @@ def check_limits(mapping: TableMapping, rows: Sequence[Row], capabilities: Capab
     for pass_ in mapping.direction.passes:
         if any(pass_ in passes(mapping, row.mapping) for row in rows):
             table = mapping.table(pass_.destination)
-            yield from _check_destination(mapping, pass_, capabilities(pass_.destination, table))
+            can = capabilities(pass_.destination, table)
+            yield from _check_destination(mapping, pass_, can)
+            yield from _check_field_logic(mapping, pass_, rows, can)
     for pass_ in mapping.direction.passes:
         if not mapping.delete_propagation.includes(pass_) or mapping.deactivation.values(pass_.destination):
             continue
@@ -29,6 +31,27 @@ def check_limits(mapping: TableMapping, rows: Sequence[Row], capabilities: Capab
                 mapping.name,
                 "delete_propagation",
             )
+
+
+def _check_field_logic(
+    mapping: TableMapping, pass_: Pass, rows: Sequence[Row], can: Capabilities
+) -> Iterator[MappingProblem]:
+    """Yield the fields whose logic is asked for where no system runs one. Those that run one cannot be kept from it."""
+    side = pass_.destination
+    asked = [row for row in rows if pass_ in passes(mapping, row.mapping) and _asks_for_logic(row, side)]
+    if asked and not can.field_logic:
+        names = ", ".join(row[side].name for row in asked)
+        yield MappingProblem(
+            f"{mapping.table(side)} has no logic of fields that could be run: validate_{side.value} has no effect for {names}.",
+            "Take it out; triggers of the database run as they always do.",
+            mapping.name,
+            f"{side.value}_table",
+            severity="warning",
+        )
+
+
+def _asks_for_logic(row: Row, side: Side) -> bool:
+    return row.mapping.validate_local if side is Side.LOCAL else row.mapping.validate_integration
 
 
 def _check_destination(mapping: TableMapping, pass_: Pass, can: Capabilities) -> Iterator[MappingProblem]:

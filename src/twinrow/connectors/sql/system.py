@@ -167,6 +167,7 @@ class SqlSystem:
             overlap=shape.overlap if feed is FeedKind.MODIFIED_AT else timedelta(),
             created_at=shape.created_at,
             batch_rows=BATCH_ROWS,
+            field_logic=False,
             limits=tuple(_limits(shape, feed)) + tuple(self._database.limits(shape)),
         )
 

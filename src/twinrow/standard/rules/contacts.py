@@ -19,7 +19,8 @@ class ContactCompany(Rule):
 
     To Dataverse, the account of the contact's company must be coupled before the contact is made; an existing coupling is
     enough for updates. From Dataverse, the new contact belongs to the customer or vendor of its account; while an account
-    that is a customer or vendor is not coupled, the contact waits; people of other accounts become contacts without company.
+    that is a customer or vendor is not coupled, the contact waits; people of other accounts become contacts without company,
+    and people without account are refused.
 
     Business Central's standard pages do not tell a contact's company. There nobody is made in Dataverse; contacts that are
     coupled already are kept in step.
@@ -75,6 +76,7 @@ class ContactCompany(Rule):
                 "customerId",
                 Field("customerId", FieldType.REFERENCE),
                 lambda _: pl.col(lookup(_CUSTOMER)),
+                _no_parent,
                 waits=_no_company,
                 not_null=True,
                 on_create_only=True,
@@ -100,6 +102,12 @@ def _account(context: HookContext) -> pl.Expr:
 
 def _no_account(context: HookContext) -> pl.Expr:
     return _account(context).is_null()
+
+
+def _no_parent(context: HookContext) -> pl.Expr:
+    del context
+    message = "the contact belongs to no account: its company does not exist"
+    return pl.when(pl.col("parentcustomerid").is_null()).then(pl.lit(message))
 
 
 def _no_company(context: HookContext) -> pl.Expr:

@@ -62,7 +62,7 @@ class ExchangeRate(Rule):
     """The exchange rate of a currency: how many of its units one unit of Dataverse's base currency is worth.
 
     Business Central keeps rates against the local currency, of which the latest counts. Where Dataverse's base currency is
-    another one, its own rate is divided out. A currency without a rate fails.
+    another one, its own rate is divided out. A currency without a rate fails, and so do all where the base currency is not known.
     """
 
     name = "exchange_rate"
@@ -149,6 +149,10 @@ def _rate(context: HookContext) -> pl.Expr:
 
 def _no_rate(context: HookContext) -> pl.Expr:
     code = pl.col("code")
+    if context.settings.get("base_currency_code") is None:
+        return pl.lit(
+            "the base currency of Dataverse is not known: set the connection up again (twinrow connection setup)"
+        )
     if _base_factor(context) is None:
         return pl.lit(f"no exchange rate is defined for the base currency {context.settings['base_currency_code']}")
     is_base = code == str(context.settings.get("base_currency_code"))

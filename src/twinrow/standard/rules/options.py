@@ -32,7 +32,7 @@ class OptionByLabel(Rule):
             return ()
         return (TableLookup(_OPTIONS, Side.INTEGRATION, context.source.name, ("label",)),)
 
-    def refuse(self, context: HookContext, field: str) -> pl.Expr | None:
+    def refuse(self, context: HookContext, field: str, value: pl.Expr) -> pl.Expr | None:
         """Refuse captions with a comma, and those that become one code."""
         if context.pass_ is not Pass.FROM or field != "code":
             return None
@@ -44,7 +44,7 @@ class OptionByLabel(Rule):
         return (
             pl.when(pl.col("label").str.contains(",", literal=True))
             .then(_said("the caption ", caption, " has a comma and cannot become a code: rename the option"))
-            .when(told.is_in(shared.implode()))
+            .when(value.is_in(shared.implode()))
             .then(
                 _said(
                     "the caption ",

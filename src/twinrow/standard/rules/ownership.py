@@ -6,18 +6,40 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from twinrow.batch.hooks import Derived, HookContext, Rule
-from twinrow.model.sides import Pass
+from twinrow.batch.columns import ID
+from twinrow.batch.hooks import Derived, HookContext, Lookup, Rule, TableLookup
+from twinrow.model.filters import Comparison
+from twinrow.model.sides import Pass, Side
 from twinrow.model.tables import Field, FieldType
+
+_UNIT_USERS = "unit users"
+_INACTIVE = 1
+"""The state of an account that is inactive."""
 
 
 class Owner(Rule):
     """A record made in Dataverse belongs to the default owning team, unless a salesperson's user owns it (semantics 17.3).
 
-    In the Person model the mapping's owner fields say who that is; the team takes what has no salesperson.
+    In the Person model the mapping's owner fields say who that is; the team takes what has no salesperson. Where the
+    connection checks owners, a user of another business unit than the company's is refused.
     """
 
     name = "owner"
+
+    def lookups(self, context: HookContext) -> tuple[Lookup, ...]:
+        """Look up the users of the company's business unit, where owners are checked."""
+        if not _checks_owners(context):
+            return ()
+        condition = Comparison("businessunitid", "eq", str(context.settings["business_unit_id"]))
+        return (TableLookup(_UNIT_USERS, Side.INTEGRATION, "systemuser", (), condition=condition),)
+
+    def refuse(self, context: HookContext, field: str, value: pl.Expr) -> pl.Expr | None:
+        """Refuse users of other business units."""
+        if field != "ownerid" or not _checks_owners(context):
+            return None
+        users = context.lookups[_UNIT_USERS].get_column(ID)
+        message = "the user who is to own the record does not belong to the business unit of the company"
+        return pl.when(value.is_not_null() & ~value.is_in(users.implode())).then(pl.lit(message))
 
     def complete_create(
         self, context: HookContext, frame: pl.DataFrame, carried: Mapping[str, str]
@@ -33,6 +55,36 @@ class Owner(Rule):
         values = {"ownerid": pl.when(ownerless).then(pl.lit(str(team))).otherwise(pl.col(owner) if owner else None)}
         values["owneridtype"] = pl.when(ownerless).then(pl.lit("team")).otherwise(kind)
         return values
+
+
+def _checks_owners(context: HookContext) -> bool:
+    wanted = bool(context.settings.get("check_owners")) and context.settings.get("business_unit_id") is not None
+    return wanted and context.pass_ is Pass.TO and "ownerid" in context.destination.fields
+
+
+class BlockedWhenInactive(Rule):
+    """A customer or vendor whose account is inactive is blocked wholly; an active account unblocks nobody.
+
+    The standard filters leave inactive accounts out; the rule matters where a mapping lets them in.
+    """
+
+    name = "blocked_when_inactive"
+
+    def reads(self, pass_: Pass) -> tuple[str, ...]:
+        """Read the state of the account."""
+        return ("statecode",) if pass_ is Pass.FROM else ()
+
+    def derived(self, context: HookContext) -> tuple[Derived, ...]:
+        """Block the record."""
+        served = "statecode" in context.source.fields and "blocked" in context.destination.fields
+        if context.pass_ is not Pass.FROM or not served:
+            return ()
+        return (Derived("blocked", Field("blocked", FieldType.TEXT), _blocked, not_null=True),)
+
+
+def _blocked(context: HookContext) -> pl.Expr:
+    del context
+    return pl.when(pl.col("statecode") == _INACTIVE).then(pl.lit("All"))
 
 
 class Company(Rule):
