@@ -17,6 +17,7 @@ from twinrow.actions import (
     journal,
     mappings,
     plans,
+    reset,
     setup,
     synchronization,
     systems,
@@ -26,7 +27,9 @@ from twinrow.actions import (
 )
 from twinrow.actions.context import ActionContext
 from twinrow.actions.journal import JournalPage
+from twinrow.actions.mapping_changes import MappingChange
 from twinrow.actions.plans import Plan, PlannedRecord
+from twinrow.actions.reset import Reset
 from twinrow.actions.results import Job, Round, Run
 from twinrow.actions.setup import SetUp
 from twinrow.actions.verification import VerificationResult
@@ -209,6 +212,30 @@ class Workspace:
     def delete_transformation_rule(self, code: str) -> None:
         """Take a transformation rule away that nothing uses."""
         transformations.delete_transformation_rule(self.context, code)
+
+    def diff_mapping_files(self, *files: str | Path) -> list[MappingChange]:
+        """Return what applying mapping files would change; nothing is changed."""
+        return mappings.diff_mapping_files(self.context, *files)
+
+    def plan_reset(self, names: Sequence[str] = ()) -> Reset:
+        """Return what `reset_mappings` would do; nothing is changed."""
+        return reset.plan_reset(self.context, names)
+
+    def reset_mappings(self, names: Sequence[str] = ()) -> Reset:
+        """Give mappings their standard form again; see `actions.reset`."""
+        return reset.reset_mappings(self.context, names)
+
+    def enable_mapping(self, name: str) -> TableMapping:
+        """Let a mapping run again."""
+        return reset.enable_mapping(self.context, name)
+
+    def disable_mapping(self, name: str) -> TableMapping:
+        """Take a mapping out of use; what is remembered of its records stays."""
+        return reset.disable_mapping(self.context, name)
+
+    def remove_mapping(self, name: str, *, forget_couplings: bool = False) -> int:
+        """Remove a mapping and everything that is remembered of its records; see `actions.reset.remove_mapping`."""
+        return reset.remove_mapping(self.context, name, forget_couplings=forget_couplings)
 
     # Synchronization and coupling.
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from twinrow.actions.context import ActionContext
+from twinrow.actions.mapping_changes import MappingChange, changes
 from twinrow.actions.mapping_check import check_mappings
 from twinrow.actions.mapping_check.transformations import SUBJECT
 from twinrow.actions.mapping_files import MappingDocument, export_mappings, read_mapping_files
@@ -60,6 +61,18 @@ def check_mapping_files(context: ActionContext, *files: str | Path) -> list[Mapp
     mappings = [mapping for document in documents for mapping in document.content.mappings]
     rules = [rule for document in documents for rule in document.content.transformation_rules]
     return [_placed(problem, documents) for problem in _problems(context, mappings, rules)]
+
+
+def diff_mapping_files(context: ActionContext, *files: str | Path) -> list[MappingChange]:
+    """Return what applying mapping files would change; nothing is changed.
+
+    Mappings of the connection that no file names stay as they are. Raises `MappingProblems` where the files cannot be read.
+    """
+    documents = read_mapping_files(files)
+    ownership, company = _circumstances(context.pair())
+    given = [mapping for document in documents for mapping in document.content.mappings]
+    fitting = [fit for mapping in given if (fit := mapping.in_circumstances(ownership, company)) is not None]
+    return changes({stored.name: stored.mapping for stored in context.mappings()}, fitting)
 
 
 def check_connection(context: ActionContext, names: Sequence[str] = ()) -> list[MappingProblem]:

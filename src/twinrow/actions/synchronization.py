@@ -63,7 +63,7 @@ def synchronize_all(
     progress: Progress | None = None,
     started: Callable[[str], None] | None = None,
 ) -> Round:
-    """Run mappings (all of the connection, or those named) in dependency order, and then what had waited for a later one.
+    """Run mappings (all that are enabled, or those named) in dependency order, and then what had waited for a later one.
 
     A mapping that cannot run does not keep the others from running: its run says why. Options are those of `synchronize`.
     """
@@ -82,7 +82,7 @@ def names_in_order(context: ActionContext, mappings: Sequence[str] = ()) -> list
     for name in mappings:
         if name not in names:
             raise UnknownName("mapping", name, sorted(names))
-    wanted = [stored.mapping for stored in known if not mappings or stored.name in mappings]
+    wanted = [s.mapping for s in known if (s.name in mappings if mappings else s.mapping.enabled)]
     if not wanted:
         raise ConfigurationError(
             "There is no mapping yet",

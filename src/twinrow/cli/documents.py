@@ -18,6 +18,7 @@ from twinrow.model.sides import Side
 
 if TYPE_CHECKING:
     from twinrow.actions.journal import Write
+    from twinrow.actions.mapping_changes import MappingChange
     from twinrow.actions.plans import Plan, PlannedRecord
     from twinrow.actions.results import Job, Run
     from twinrow.actions.verification import VerificationResult
@@ -113,6 +114,11 @@ def problem_document(problem: MappingProblem) -> Document:
         "file": problem.file,
         "line": problem.line,
     }
+
+
+def change_document(change: MappingChange) -> Document:
+    """Return one thing that changes in a mapping."""
+    return asdict(change)
 
 
 def job_document(job: Job) -> Document:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,15 +11,17 @@ import typer
 
 from twinrow.cli.failures import CANNOT
 from twinrow.cli.options import DEFAULT_STORE, AsJson, ConnectionName, Store
+from twinrow.cli.questions import confirm
 from twinrow.cli.screen import ARROWS, plural, show, show_lines, table
 from twinrow.cli.session import workspace
 
 if TYPE_CHECKING:
+    from twinrow.actions.mapping_changes import MappingChange
     from twinrow.model.errors import MappingProblem
     from twinrow.model.mapping import FieldMapping, TableMapping
 
 mapping = typer.Typer(
-    no_args_is_help=True, help="Mappings: list, show, check, apply, export them; look at their fields."
+    no_args_is_help=True, help="Mappings: list, show, check, compare, apply, reset, export them; look at their fields."
 )
 
 Files = Annotated[list[Path], typer.Argument(metavar="FILE", help="Mapping files.")]
@@ -44,7 +47,7 @@ def list_(as_json: AsJson = False, connection: ConnectionName = None, store: Sto
             one.local_table,
             ARROWS[one.direction.value],
             one.integration_table,
-            "coupled" if one.only_coupled else "all",
+            "disabled" if not one.enabled else "coupled" if one.only_coupled else "all",
         )
         for one in found
     ]
@@ -74,6 +77,7 @@ def show_(
     rules = [
         ("Tables", f"{found.local_table} {ARROWS[found.direction.value]} {found.integration_table}"),
         ("Description", found.description),
+        ("Disabled", "" if found.enabled else "it does not run"),
         (f"Filter in {pair.local.name}", found.local_filter),
         (f"Filter in {pair.integration.name}", found.integration_filter),
         ("Synchronizes", "coupled records only" if found.only_coupled else "all records; creates what is missing"),
@@ -207,3 +211,116 @@ def export(
         return
     output.write_text(text, encoding="utf-8")
     show_lines([f"Wrote {output}."])
+
+
+@mapping.command()
+def diff(
+    files: Files, as_json: AsJson = False, connection: ConnectionName = None, store: Store = DEFAULT_STORE
+) -> None:
+    """Show what `mapping apply` would change; nothing is changed."""
+    with workspace(store, connection) as opened:
+        found = opened.diff_mapping_files(*files)
+    if as_json:
+        from twinrow.cli.documents import change_document, print_document
+
+        print_document({"changes": [change_document(one) for one in found]})
+        return
+    show_lines(_change(one) for one in found)
+    next_ = f"Next: twinrow mapping apply {' '.join(map(str, files))}"
+    show_lines([next_ if found else "Nothing would change: the connection has these mappings already."])
+
+
+def _change(one: MappingChange) -> str:
+    where = f"{one.mapping}: {one.place}" if one.place else one.mapping
+    if one.kind != "changed":
+        return f"{where}: {one.kind}"
+    return f"{where}: {_text(one.before)} → {_text(one.after)}"
+
+
+def _text(value: object) -> str:
+    if value in (None, "", [], {}):
+        return "none"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+@mapping.command()
+def reset(
+    names: Annotated[list[str] | None, typer.Argument(metavar="MAPPING", help="The mappings.")] = None,
+    all_: Annotated[bool, typer.Option("--all", metavar="", help="All mappings of the connection.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", metavar="", help="Do it without asking.")] = False,
+    as_json: AsJson = False,
+    connection: ConnectionName = None,
+    store: Store = DEFAULT_STORE,
+) -> None:
+    """Give mappings their standard form again; mappings and fields of your own come back disabled.
+
+    What is remembered of their records (couplings, values last reconciled, how far was read, the journal) stays.
+    """
+    if bool(names) == all_:
+        raise typer.BadParameter("Name mappings, or give --all.", param_hint="MAPPING")
+    with workspace(store, connection) as opened:
+        planned = opened.plan_reset(names or [])
+        if not as_json:
+            show_lines(_change(one) for one in planned.changes)
+        if planned.changes:
+            confirm("Reset these mappings?", yes)
+        done = opened.reset_mappings(names or [])
+    if as_json:
+        from twinrow.cli.documents import change_document, print_document
+
+        print_document(
+            {
+                "standard": list(done.standard),
+                "disabled": list(done.disabled),
+                "changes": [change_document(one) for one in done.changes],
+            }
+        )
+        return
+    if not done.changes:
+        show_lines(["Nothing has changed: the mappings have their standard form already."])
+        return
+    lines = [f"Reset: {', '.join(done.standard)}."] if done.standard else []
+    if done.disabled:
+        lines.append(f"Disabled: {', '.join(done.disabled)}. To let one run again: twinrow mapping enable MAPPING")
+    show_lines([*lines, "The default set-up is complete. Next: twinrow mapping check, then twinrow sync"])
+
+
+@mapping.command()
+def enable(
+    name: Annotated[str, typer.Argument(metavar="MAPPING", help="The mapping.")],
+    connection: ConnectionName = None,
+    store: Store = DEFAULT_STORE,
+) -> None:
+    """Let a mapping run again."""
+    with workspace(store, connection) as opened:
+        opened.enable_mapping(name)
+    show_lines([f"{name} is enabled. Next: twinrow mapping check, then twinrow sync"])
+
+
+@mapping.command()
+def disable(
+    name: Annotated[str, typer.Argument(metavar="MAPPING", help="The mapping.")],
+    connection: ConnectionName = None,
+    store: Store = DEFAULT_STORE,
+) -> None:
+    """Take a mapping out of use: it does not run until it is enabled; what is remembered of its records stays."""
+    with workspace(store, connection) as opened:
+        opened.disable_mapping(name)
+    show_lines([f"{name} is disabled. To let it run again: twinrow mapping enable MAPPING"])
+
+
+@mapping.command()
+def remove(
+    name: Annotated[str, typer.Argument(metavar="MAPPING", help="The mapping.")],
+    forget_couplings: Annotated[
+        bool,
+        typer.Option("--forget-couplings", metavar="", help="Also where it has couplings; these are forgotten."),
+    ] = False,
+    connection: ConnectionName = None,
+    store: Store = DEFAULT_STORE,
+) -> None:
+    """Remove a mapping with its couplings, jobs, errors and journal; the records stay as they are in both systems."""
+    with workspace(store, connection) as opened:
+        coupled = opened.remove_mapping(name, forget_couplings=forget_couplings)
+    told = f" {plural(coupled, 'coupling is', 'couplings are')} forgotten." if coupled else ""
+    show_lines([f"Removed the mapping {name}.{told}"])

@@ -79,6 +79,10 @@ class Engine:
         as a whole: a system that cannot be reached, a mapping that does not fit its tables.
         """
         mapping = _as_asked(self.mappings[name], options)
+        if not mapping.mapping.enabled:
+            raise ConfigurationError(
+                f"The mapping {name} is disabled", remedy=f"To let it run again: twinrow mapping enable {name}."
+            )
         ends = self._ends(mapping)
         _check_named(options, ends)
         rules, plans = self._fields(mapping, ends)

@@ -292,6 +292,7 @@ class TableMapping(_Value):
 
     name: str = Field(min_length=1, max_length=20, pattern=r"\S", description="For example CUSTOMER.")
     description: str = Field(default="", description="What people should know about the mapping.")
+    enabled: bool = Field(default=True, description="A mapping that is not enabled does not run.")
     local_table: str = Field(min_length=1, description="The table of the local system.")
     integration_table: str = Field(
         min_length=1, description="The table of the integration system; `table.column` for the options of a choice."

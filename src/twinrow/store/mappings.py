@@ -13,7 +13,17 @@ from twinrow.model.errors import StoreMismatch, UnknownName
 from twinrow.model.mapping import TableMapping
 from twinrow.model.rules import TransformationRule
 from twinrow.model.sides import Side
-from twinrow.store.tables import mappings, shapes, transformation_rules
+from twinrow.store.tables import (
+    bases,
+    couplings,
+    journal_records,
+    mappings,
+    metadata,
+    shapes,
+    transformation_rules,
+    verifications,
+    verified,
+)
 
 _RULE: TypeAdapter[TransformationRule] = TypeAdapter(TransformationRule)
 
@@ -61,6 +71,19 @@ def save_mapping(connection: Connection, connection_id: int, position: int, mapp
     else:
         connection.execute(update(mappings).where(wanted).values(position=position, definition=definition))
     return _stored(connection.execute(select(mappings).where(wanted)).one())
+
+
+def forget_mapping(connection: Connection, mapping_id: int) -> None:
+    """Delete a mapping with everything that the store keeps for it: couplings and their bases, open work, runs, journal."""
+    numbers = select(couplings.c.id).where(couplings.c.mapping_id == mapping_id)
+    for table, key in ((bases, bases.c.coupling_id), (journal_records, journal_records.c.coupling_id)):
+        connection.execute(delete(table).where(key.in_(numbers)))
+    found = select(verifications.c.id).where(verifications.c.mapping_id == mapping_id)
+    connection.execute(delete(verified).where(verified.c.verification_id.in_(found)))
+    for table in reversed(metadata.sorted_tables):
+        if "mapping_id" in table.c:
+            connection.execute(delete(table).where(table.c.mapping_id == mapping_id))
+    connection.execute(delete(mappings).where(mappings.c.id == mapping_id))
 
 
 def list_mappings(connection: Connection, connection_id: int | None = None) -> list[StoredMapping]:

@@ -67,7 +67,8 @@ def check_mappings(
             problems += _check_template(mapping, template, found, surroundings)
         if capabilities is not None:
             problems += check_limits(mapping, rows[mapping.name], capabilities)
-    problems += check_writers_across(mappings, rows, surroundings)
+    enabled = [mapping for mapping in mappings if mapping.enabled]
+    problems += check_writers_across(enabled, rows, surroundings)
     problems += [cycle_problem(cycle) for cycle in dependency_cycles(mappings)]
     return problems
 
