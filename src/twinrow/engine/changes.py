@@ -18,6 +18,7 @@ from twinrow.batch.bounds import bounded
 from twinrow.batch.columns import DELETED, ID, empty_batch
 from twinrow.connectors.base import ChangePage, ChangeRequest
 from twinrow.engine.context import PassContext
+from twinrow.engine.echoes import part_echoes
 from twinrow.model.errors import FeedExpired
 from twinrow.model.sides import Side
 from twinrow.store.couplings import by_record, count_couplings
@@ -44,13 +45,17 @@ RECOVER, RETRY, CHANGES, DELETES, NAMED, PLANNED = "recover", "retry", "changes"
 
 @dataclass(frozen=True, slots=True)
 class SourceBatch:
-    """Source records to work on. `watermark` and `recheck_from` come with the last page of the feed."""
+    """Source records to work on, and those known to be unchanged (`echoes`).
+
+    `watermark` and `recheck_from` come with the last page of the feed.
+    """
 
     frame: pl.DataFrame
     stage: str
     cursor: str | None = None
     recheck_from: datetime | None = None
     watermark: Watermark | None = None
+    echoes: pl.DataFrame | None = None
 
 
 def retry_batches(context: PassContext, related: list[int]) -> Iterator[SourceBatch]:
@@ -109,25 +114,27 @@ def deleted_rows(context: PassContext, ids: list[str]) -> pl.DataFrame:
     )
 
 
-def changed_batches(context: PassContext, cursor: str | None, *, anew: bool = False) -> Iterator[SourceBatch]:
+def changed_batches(
+    context: PassContext, cursor: str | None, *, anew: bool = False, parted: bool = False
+) -> Iterator[SourceBatch]:
     """Yield what the source says has changed since the watermark, or goes on from a run's cursor.
 
     Everything is read again where the mapping's filter or fields are not those of the watermark, where a person asked for
     it, where records that were left alone so far may be made now, and where the source no longer knows the position. Rows
     of the overlap that were seen before are dropped, but not when everything is read again. `anew` says that a run goes on
-    whose cursor belongs to other filters or fields than there are now.
+    whose cursor belongs to other filters or fields than there are now. `parted`: echoes come apart (`engine.echoes`).
     """
     with context.database.reading() as connection:
         known = read_watermark(connection, context.mapping.id, context.pass_.source)
     valid = known is not None and context.still_valid(known.shape) and not context.options.full and not anew
     since = known.position if known is not None and valid else None
     try:
-        yield from _pages(context, since, cursor)
+        yield from _pages(context, since, cursor, parted)
     except FeedExpired:
-        yield from _pages(context, None, None)
+        yield from _pages(context, None, None, parted)
 
 
-def _pages(context: PassContext, since: str | None, cursor: str | None) -> Iterator[SourceBatch]:
+def _pages(context: PassContext, since: str | None, cursor: str | None, parted: bool) -> Iterator[SourceBatch]:
     source = context.source
     if since is None and cursor is None and not context.options.planning:
         with context.database.transaction() as connection:
@@ -154,16 +161,15 @@ def _slices(context: PassContext, page: ChangePage, *, whole: bool) -> Iterator[
             seen = was_seen(connection, context.mapping, context.pass_.source, frame)
         frame = frame.filter(~seen)
     frame = frame.unique(ID, keep="last", maintain_order=True)
+    frame, echoes = part_echoes(context, frame)
     watermark = None
     if page.watermark is not None:
         watermark = Watermark(page.watermark, context.feed_shape, context.shared.clock.now())
     slices = list(bounded(frame, context.batch_rows))
-    if not slices:
-        yield SourceBatch(frame, CHANGES, page.cursor, page.recheck_from, watermark)
-        return
+    slices = slices or [frame]
     for piece in slices[:-1]:
         yield SourceBatch(piece, CHANGES, None, page.recheck_from)
-    yield SourceBatch(slices[-1], CHANGES, page.cursor, page.recheck_from, watermark)
+    yield SourceBatch(slices[-1], CHANGES, page.cursor, page.recheck_from, watermark, echoes)
 
 
 def delete_batches(context: PassContext) -> Iterator[SourceBatch]:

@@ -102,7 +102,8 @@ class PassRun:
         for batch in changed_batches(context, cursor, anew=anew):
             stored = f"{context.cursor_mark} {batch.cursor}" if batch.cursor is not None else stored
             frame = _not_tried(batch.frame, tried)
-            self._done(stages.process(frame, CHANGES, stored, recheck_from=batch.recheck_from))
+            echoes = None if batch.echoes is None else _not_tried(batch.echoes, tried)
+            self._done(stages.process(frame, CHANGES, stored, recheck_from=batch.recheck_from, echoes=echoes))
             if batch.watermark is not None:
                 watermark, recheck = batch.watermark, batch.recheck_from
         for batch in delete_batches(context):

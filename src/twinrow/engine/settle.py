@@ -50,7 +50,7 @@ class Batch:
     `looked_at` are records that were decided field by field (with the results of their writes), `passed` those whose outcome
     needed no look, `postponed` those that are dealt with, and counted, at the end of the pass (`engine.gone`). `sent` are the
     intents of the batch, `old_intent` an earlier one that it has cleared up, with the rows that still are not clear;
-    `recheck_from` and `rows` say which source rows will come again.
+    `recheck_from` and `rows` say which source rows will come again. `echoes` are unchanged (`engine.echoes`).
     """
 
     looked_at: pl.DataFrame
@@ -62,6 +62,7 @@ class Batch:
     recheck_from: datetime | None = None
     newest_related: int = 0
     deadlines: dict[str, datetime] = field(default_factory=dict)
+    echoes: pl.DataFrame | None = None
 
 
 def settle(context: PassContext, batch: Batch, stage: str, cursor: str | None) -> Counters:
@@ -82,10 +83,13 @@ def settle(context: PassContext, batch: Batch, stage: str, cursor: str | None) -
         for postponed in batch.postponed:
             _postpone(connection, context, postponed)
         _forget_intents(connection, batch, frame)
-        if batch.rows is not None and batch.recheck_from is not None:
-            again = batch.rows.filter(pl.col(MODIFIED_AT) >= batch.recheck_from)
-            remember_seen(connection, context.mapping, context.pass_.source, again)
+        for rows in (batch.rows, batch.echoes):
+            if rows is not None and batch.recheck_from is not None:
+                again = rows.filter(pl.col(MODIFIED_AT) >= batch.recheck_from)
+                remember_seen(connection, context.mapping, context.pass_.source, again)
         counters, reasons = count_outcomes([*batch.passed, frame])
+        if batch.echoes is not None:
+            counters += Counters(read=batch.echoes.height, unchanged=batch.echoes.height)
         advance_job(connection, context.job.id, counters, reasons, stage, cursor)
     return counters
 

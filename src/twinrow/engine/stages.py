@@ -82,12 +82,13 @@ class Stages:
         intents: pl.DataFrame | None = None,
         old_intent: tuple[int, pl.DataFrame] | None = None,
         removing: bool = False,
+        echoes: pl.DataFrame | None = None,
     ) -> Counters:
         """Take a source batch through all stages and settle it; return its counters.
 
         What would be deleted or uncoupled is postponed to the end of the pass, unless `removing` says that this is it.
         `intents` are the rows of unanswered intents (`write.Sent.rows`, with `found_id` where the record was found again)
-        for records of this batch, `old_intent` its number and the rows that stay in it.
+        for records of this batch, `old_intent` its number and the rows that stay in it. `echoes` are settled along with them.
         """
         rows = frame
         paired = pair(self.context, frame)
@@ -122,7 +123,7 @@ class Stages:
                     frame.head(half), stage, self._cursor, recheck_from=recheck_from, removing=removing
                 )
                 return first + self.process(
-                    frame.tail(-half), stage, cursor, recheck_from=recheck_from, removing=removing
+                    frame.tail(-half), stage, cursor, recheck_from=recheck_from, removing=removing, echoes=echoes
                 )
             logging.getLogger(__name__).debug("A rule of %s failed", self.context.mapping.name, exc_info=True)
             prepared, message = None, f"a rule of the mapping failed: {type(error).__name__}: {error}"
@@ -146,7 +147,7 @@ class Stages:
             self._waiting |= set(lost.get_column(ID).to_list())
         if self._planner is not None:
             return self._plan(looked_at, passed) + self.remove(removed, stage, cursor)
-        batch = Batch(looked_at, passed, postponed, sent, old_intent, rows, recheck_from, newest, deadlines)
+        batch = Batch(looked_at, passed, postponed, sent, old_intent, rows, recheck_from, newest, deadlines, echoes)
         counters = settle(self.context, batch, stage, cursor)
         self._cursor = cursor
         return counters + self.remove(removed, stage, cursor) if removed else counters

@@ -69,7 +69,7 @@ def select_in(
     **equal: Any,
 ) -> pl.DataFrame:
     """Return the rows whose column `key` is one of `values` and whose other columns equal `equal`, as a frame of `columns`."""
-    if len(values) > _WORTH_A_LOOK and equal and not _has_rows(connection, table, equal):
+    if equal and not worth_asking(connection, table, len(values), **equal):
         return pl.DataFrame(schema=dict(columns))
     names = ", ".join(f'"{name}"' for name in columns)
     statement = f'SELECT {names} FROM "{table.name}" WHERE '  # noqa: S608
@@ -93,8 +93,16 @@ def select_in(
     return rows_to_frame(rows, columns)
 
 
-def _has_rows(connection: Connection, table: Table, equal: Mapping[str, Any]) -> bool:
-    """Whether there is any row at all: tables of what failed or waits mostly have none."""
+def worth_asking(connection: Connection, table: Table, count: int, **equal: Any) -> bool:
+    """Whether rows could be found by so many keys: tables of what failed or waits mostly have none at all.
+
+    Whoever has yet to make the keys asks before.
+    """
+    return count > 0 and (count <= _WORTH_A_LOOK or has_rows(connection, table, **equal))
+
+
+def has_rows(connection: Connection, table: Table, **equal: Any) -> bool:
+    """Whether there is any row with these values."""
     wanted = [table.c[name] == value for name, value in equal.items()]
     return connection.execute(select(literal(1)).select_from(table).where(*wanted).limit(1)).first() is not None
 

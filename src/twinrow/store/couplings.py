@@ -12,8 +12,9 @@ from enum import IntFlag
 import polars as pl
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, insert, select, update
 
+from twinrow.batch.columns import ID, VERSION
 from twinrow.model.sides import Side
-from twinrow.store.bulk import allocate, delete_in, insert_frame, rows_to_frame, select_in, update_frame
+from twinrow.store.bulk import allocate, delete_in, insert_frame, rows_to_frame, select_in, update_frame, worth_asking
 from twinrow.store.keys import decode_keys, encode_all, encode_key, encode_keys
 from twinrow.store.mappings import StoredMapping
 from twinrow.store.tables import bases, conflicts, couplings, generations, pending, unresolved
@@ -78,9 +79,25 @@ def _frame(stored: pl.DataFrame, mapping: StoredMapping) -> pl.DataFrame:
 
 def by_record(connection: Connection, mapping: StoredMapping, side: Side, ids: Sequence[str]) -> pl.DataFrame:
     """Return the couplings of the records with these ids on a side; ids that are not coupled are absent."""
+    if not worth_asking(connection, couplings, len(ids), mapping_id=mapping.id):
+        return pl.DataFrame(schema=COUPLING_SCHEMA)
     keys = encode_all(ids, mapping.guid(side))
     found = select_in(connection, couplings, _STORED, f"{side.value}_key", keys, mapping_id=mapping.id)
     return _frame(found, mapping)
+
+
+def is_known(connection: Connection, mapping: StoredMapping, side: Side, frame: pl.DataFrame) -> pl.Series:
+    """Return for each row of a batch whether it is coupled, all is well, and its version the one that is remembered."""
+    if not worth_asking(connection, couplings, frame.height, mapping_id=mapping.id):
+        return pl.repeat(False, frame.height, eager=True)
+    key, version = f"{side.value}_key", f"{side.value}_version"
+    rows = frame.select(encode_keys(pl.col(ID), mapping.guid(side)).alias(key), VERSION)
+    columns = {key: pl.Binary(), version: pl.String()}
+    found = select_in(
+        connection, couplings, columns, key, rows.get_column(key).to_list(), mapping_id=mapping.id, state=int(WELL)
+    )
+    joined = rows.join(found, on=key, how="left", maintain_order="left")
+    return joined.select((pl.col(version) == pl.col(VERSION)).fill_null(False)).to_series()
 
 
 def by_number(connection: Connection, mapping: StoredMapping, numbers: Sequence[int]) -> pl.DataFrame:
@@ -205,6 +222,8 @@ def set_state(connection: Connection, numbers: Sequence[int], on: State = WELL, 
 
 def read_generations(connection: Connection, mapping: StoredMapping, side: Side, ids: Sequence[str]) -> dict[str, int]:
     """Return the generation of those records of a side whose generation is not 0."""
+    if not worth_asking(connection, generations, len(ids), mapping_id=mapping.id, side=side.value):
+        return {}
     by_key = dict(zip(encode_all(ids, mapping.guid(side)), ids, strict=True))
     columns = {"key": pl.Binary(), "generation": pl.Int64()}
     found = select_in(connection, generations, columns, "key", list(by_key), mapping_id=mapping.id, side=side.value)

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, func, insert, or_, select, update
 from twinrow.batch.columns import ID, INSTANT
 from twinrow.model.outcomes import Decision, Recovery
 from twinrow.model.sides import Pass
-from twinrow.store.bulk import delete_in, insert_frame, select_in
+from twinrow.store.bulk import delete_in, has_rows, insert_frame, select_in, worth_asking
 from twinrow.store.couplings import State, newest_coupling, set_state
 from twinrow.store.keys import decode_key, decode_keys, encode_all, encode_keys
 from twinrow.store.mappings import StoredMapping
@@ -79,19 +79,20 @@ def _stored_schema() -> dict[str, pl.DataType]:
 
 def read_pending(connection: Connection, mapping: StoredMapping, pass_: Pass, ids: Sequence[str]) -> pl.DataFrame:
     """Return the pending rows of source records (`PENDING_SCHEMA`); records without one are absent."""
-    guid = mapping.guid(pass_.source)
-    found = select_in(
-        connection,
-        pending,
-        _stored_schema(),
-        "source_key",
-        encode_all(ids, guid),
-        **{"mapping_id": mapping.id, "pass": pass_.value},
-    )
+    guid, wanted = mapping.guid(pass_.source), {"mapping_id": mapping.id, "pass": pass_.value}
+    if not worth_asking(connection, pending, len(ids), **wanted):
+        return pl.DataFrame(schema=PENDING_SCHEMA)
+    found = select_in(connection, pending, _stored_schema(), "source_key", encode_all(ids, guid), **wanted)
     return found.select(
         decode_keys(pl.col("source_key"), guid).alias(ID),
         *(pl.col(name).cast(kind) for name, kind in list(PENDING_SCHEMA.items())[1:]),
     )
+
+
+def has_open_work(connection: Connection, mapping: StoredMapping, pass_: Pass) -> bool:
+    """Whether any record of a pass is pending or has a reference that is not resolved."""
+    wanted = {"mapping_id": mapping.id, "pass": pass_.value}
+    return has_rows(connection, pending, **wanted) or has_rows(connection, unresolved, **wanted)
 
 
 def due_ids(connection: Connection, mapping: StoredMapping, pass_: Pass, destination_now: datetime) -> list[str]:
@@ -133,6 +134,8 @@ def save_pending(connection: Connection, mapping: StoredMapping, pass_: Pass, fr
 
 def clear_pending(connection: Connection, mapping: StoredMapping, pass_: Pass, ids: Sequence[str]) -> None:
     """Remove the pending rows of source records: they are finished."""
+    if not worth_asking(connection, pending, len(ids), **{"mapping_id": mapping.id, "pass": pass_.value}):
+        return
     keys = encode_all(ids, mapping.guid(pass_.source))
     delete_in(connection, pending, "source_key", keys, **{"mapping_id": mapping.id, "pass": pass_.value})
 

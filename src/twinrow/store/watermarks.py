@@ -11,7 +11,7 @@ from sqlalchemy import Connection, delete, insert, select
 
 from twinrow.batch.columns import ID, MODIFIED_AT, VERSION
 from twinrow.model.sides import Side
-from twinrow.store.bulk import delete_in, insert_frame, rows_to_frame, select_in
+from twinrow.store.bulk import delete_in, insert_frame, rows_to_frame, select_in, worth_asking
 from twinrow.store.couplings import GONE
 from twinrow.store.keys import decode_keys, encode_all, encode_keys
 from twinrow.store.mappings import StoredMapping
@@ -55,6 +55,8 @@ def clear_watermark(connection: Connection, mapping_id: int, side: Side) -> None
 
 def was_seen(connection: Connection, mapping: StoredMapping, side: Side, frame: pl.DataFrame) -> pl.Series:
     """Return for each row of a batch whether it was read before with the same version, within the overlap."""
+    if not worth_asking(connection, seen, frame.height, mapping_id=mapping.id, side=side.value):
+        return pl.repeat(False, frame.height, eager=True)
     guid = mapping.guid(side)
     found = select_in(
         connection,

@@ -1,0 +1,63 @@
+"""What is in the version that its coupling remembers is unchanged; what is not, or waits for something, is looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from twinrow.actions.results import Run
+from twinrow.connectors.base import ChangePage, ChangeRequest
+from twinrow.connectors.memory import MemorySystem
+from twinrow.model.sides import Pass, Side
+from twinrow.testing.pair import CUSTOMERS, MemoryPair, customer_mapping
+
+COUNT = 250
+
+
+def _filled(pair: MemoryPair, count: int = COUNT) -> list[str]:
+    return [pair.local.add("customers", {"displayName": f"Customer {number}"}) for number in range(count)]
+
+
+def _counts(run: Run, pass_: Pass) -> dict[str, int]:
+    job = next(job for job in run.jobs if job.direction == pass_.value)
+    return {name: count for name, count in job.counters.as_dict().items() if count}
+
+
+def test_what_one_pass_has_written_is_unchanged_for_the_other() -> None:
+    with MemoryPair() as pair:
+        _filled(pair)
+        run = pair.synchronize()
+        assert _counts(run, Pass.TO) == {"read": COUNT, "inserted": COUNT, "coupled": COUNT}
+        assert _counts(run, Pass.FROM) == {"read": COUNT, "unchanged": COUNT}
+
+
+def test_what_was_edited_among_echoes_is_carried() -> None:
+    with MemoryPair() as pair:
+        customers = _filled(pair)
+        pair.synchronize()
+        for customer in customers[::100]:
+            pair.integration.edit("account", str(pair.counterpart(customer)), fax="1")
+        pair.integration.add("account", {"name": "New"})
+        pair.integration.remove("account", str(pair.counterpart(customers[-1])))
+        run = pair.synchronize(full=True)
+        expected = {"read": COUNT + 1, "modified": 3, "inserted": 1, "unchanged": COUNT - 4, "ignored": 1, "coupled": 1}
+        assert _counts(run, Pass.FROM) == expected
+        assert all(pair.local.record("customers", customer)["faxNo"] == "1" for customer in customers[::100])
+
+
+class Unfiltered(MemorySystem):
+    """Hands over records outside the filter too, as it may."""
+
+    def changes(self, request: ChangeRequest) -> Iterator[ChangePage]:
+        return super().changes(replace(request, condition=None))
+
+
+def test_records_outside_the_filter_are_ignored_though_their_version_is_known() -> None:
+    with MemoryPair() as pair:
+        pair.local = Unfiltered([CUSTOMERS], name="local")
+        pair.wrap(Side.LOCAL, pair.local)
+        customers = _filled(pair, 10)
+        pair.synchronize()
+        pair.set_mapping(customer_mapping(local_filter="displayName ne 'Customer 3'"))
+        assert _counts(pair.synchronize(), Pass.TO) == {"read": 10, "unchanged": 9, "ignored": 1}
+        assert len(pair.counterparts()) == len(customers)
