@@ -7,10 +7,10 @@ import io
 import polars as pl
 
 
-def pack_frame(frame: pl.DataFrame) -> bytes:
-    """Return a frame as compressed Arrow bytes."""
+def pack_frame(frame: pl.DataFrame, *, lasting: bool = True) -> bytes:
+    """Return a frame as compressed Arrow bytes: small where it is `lasting`, quick where it is soon forgotten."""
     buffer = io.BytesIO()
-    frame.rechunk().write_ipc(buffer, compression="zstd")
+    frame.rechunk().write_ipc(buffer, compression="zstd" if lasting else "lz4")
     return buffer.getvalue()
 
 

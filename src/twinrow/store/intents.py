@@ -48,7 +48,7 @@ def save_intent(
                 "fence": lease.fence,
                 "deadline": deadline,
                 "records": frame.height,
-                "payload": pack_frame(frame),
+                "payload": pack_frame(frame, lasting=False),
             }
         )
     )
@@ -74,7 +74,9 @@ def keep_in_intent(connection: Connection, number: int, frame: pl.DataFrame) -> 
         remove_intents(connection, [number])
         return
     connection.execute(
-        update(intents).where(intents.c.id == number).values(records=frame.height, payload=pack_frame(frame))
+        update(intents)
+        .where(intents.c.id == number)
+        .values(records=frame.height, payload=pack_frame(frame, lasting=False))
     )
 
 

@@ -42,6 +42,8 @@ BUSY_SECONDS = 30
 """How long another program's write lock is waited for; `?timeout=SECONDS` in the address says otherwise."""
 _BARRIER_SECONDS = 2.0
 _CACHE_KIB = 64_000
+_PORTION = 500
+"""Rows that are taken from the driver at once: they become columns while they are in the processor's cache."""
 _CHECKPOINT_PAGES = 10_000
 """Pages that may wait in the write-ahead log before they are moved: moving them after each batch takes longer than the batch."""
 _PASSING = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_FULL", "SQLITE_NOMEM", "SQLITE_CANTOPEN", "SQLITE_PROTOCOL")
@@ -147,10 +149,14 @@ class Sqlite(Database):
         """Return the result of a statement, carried out by this connection, as columns."""
         compiled = statement.compile(dialect=self.engine.dialect, compile_kwargs={"render_postcompile": True})
         parameters = compiled.construct_params()
-        found = connection.execute(
-            compiled.string, [parameters[name] for name in compiled.positiontup or ()]
-        ).fetchall()
-        by_column = list(zip(*found, strict=True)) if found else [()] * len(columns)
+        found = connection.execute(compiled.string, [parameters[name] for name in compiled.positiontup or ()])
+        portions = [self._portion(found.fetchmany(_PORTION), columns)]
+        while rows := found.fetchmany(_PORTION):
+            portions.append(self._portion(rows, columns))
+        return pl.concat(portions, how="vertical_relaxed", rechunk=True) if len(portions) > 1 else portions[0]
+
+    def _portion(self, rows: Sequence[Sequence[Any]], columns: Sequence[Output]) -> pl.DataFrame:
+        by_column = list(zip(*rows, strict=True)) if rows else [()] * len(columns)
         return pl.DataFrame(
             [
                 held(name, column, values, str(self.path))

@@ -198,12 +198,12 @@ class Writer:
             new |= transaction.insert(
                 self._shape, self._timed(transaction, group), self._written(names), likely_new=likely_new
             )
+        if len(new) == part.height:
+            return [self._as_made(transaction, part)] if new else [part.clear()]
         is_new = part.get_column(ID).is_in(pl.Series(sorted(new), dtype=pl.String).implode())
         made = part.filter(is_new)
         results = [made.clear()] if made.is_empty() else [self._as_made(transaction, made)]
-        if made.height < part.height:
-            results.append(self._not_made(transaction, part.filter(~is_new)))
-        return results
+        return [*results, self._not_made(transaction, part.filter(~is_new))]
 
     def _not_made(self, transaction: Transaction, part: pl.DataFrame) -> pl.DataFrame:
         """Return the answers for records that were not inserted: they exist, unless the table's own logic dropped them."""
