@@ -57,7 +57,8 @@ class Capabilities:
     record's creation (or one that is never before it), by which a create without key or mark is searched; `mark_field` the one
     that holds the mark. `batch_rows` is how many records one call of
     `write` should carry. `field_logic`: whether the system runs logic of its own for each field that is written, as the services
-    do whether they are asked to or not. `limits` are sentences for people: what is weaker here than elsewhere.
+    do whether they are asked to or not. `reads_ahead`: a thread may go on with a feed while others call any method. `limits` are
+    sentences for people: what is weaker here than elsewhere.
     """
 
     feed: FeedKind
@@ -72,6 +73,7 @@ class Capabilities:
     mark_field: str | None = None
     batch_rows: int = 1_000
     field_logic: bool = True
+    reads_ahead: bool = False
     limits: tuple[str, ...] = ()
 
 

@@ -17,6 +17,7 @@ import polars as pl
 from twinrow.batch.bounds import bounded
 from twinrow.batch.columns import DELETED, ID, empty_batch
 from twinrow.connectors.base import ChangePage, ChangeRequest
+from twinrow.engine.ahead import read_ahead
 from twinrow.engine.context import PassContext
 from twinrow.engine.echoes import part_echoes
 from twinrow.model.errors import FeedExpired
@@ -114,27 +115,25 @@ def deleted_rows(context: PassContext, ids: list[str]) -> pl.DataFrame:
     )
 
 
-def changed_batches(
-    context: PassContext, cursor: str | None, *, anew: bool = False, parted: bool = False
-) -> Iterator[SourceBatch]:
+def changed_batches(context: PassContext, cursor: str | None, *, anew: bool = False) -> Iterator[SourceBatch]:
     """Yield what the source says has changed since the watermark, or goes on from a run's cursor.
 
     Everything is read again where the mapping's filter or fields are not those of the watermark, where a person asked for
     it, where records that were left alone so far may be made now, and where the source no longer knows the position. Rows
     of the overlap that were seen before are dropped, but not when everything is read again. `anew` says that a run goes on
-    whose cursor belongs to other filters or fields than there are now. `parted`: echoes come apart (`engine.echoes`).
+    whose cursor belongs to other filters or fields than there are now.
     """
     with context.database.reading() as connection:
         known = read_watermark(connection, context.mapping.id, context.pass_.source)
     valid = known is not None and context.still_valid(known.shape) and not context.options.full and not anew
     since = known.position if known is not None and valid else None
     try:
-        yield from _pages(context, since, cursor, parted)
+        yield from _pages(context, since, cursor)
     except FeedExpired:
-        yield from _pages(context, None, None, parted)
+        yield from _pages(context, None, None)
 
 
-def _pages(context: PassContext, since: str | None, cursor: str | None, parted: bool) -> Iterator[SourceBatch]:
+def _pages(context: PassContext, since: str | None, cursor: str | None) -> Iterator[SourceBatch]:
     source = context.source
     if since is None and cursor is None and not context.options.planning:
         with context.database.transaction() as connection:
@@ -146,7 +145,8 @@ def _pages(context: PassContext, since: str | None, cursor: str | None, parted: 
     request = ChangeRequest(
         source.table.name, context.source_fields, since, cursor, context.condition, context.batch_rows
     )
-    for page in source.connector.changes(request):
+    pages = source.connector.changes(request)
+    for page in read_ahead(pages) if source.capabilities.reads_ahead else pages:
         yield from _slices(context, page, whole=since is None and cursor is None)
 
 

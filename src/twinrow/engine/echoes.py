@@ -25,10 +25,11 @@ _COLUMNS = (ID, VERSION, MODIFIED_AT)
 def part_echoes(context: PassContext, frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame | None]:
     """Part a page of the feed into the rows to look at, and the echoes (`@id`, `@version`, `@modified_at`); None: there are none.
 
-    Where a person wants equal records looked at too, where records wait, and where fields were mapped since, all are looked at.
+    Where a person wants equal records looked at too, or planned, where records wait, and where fields were mapped since, all are
+    looked at.
     """
     options = context.options
-    if frame.is_empty() or options.named or options.forced or options.unconditional:
+    if frame.is_empty() or options.named or options.forced or options.unconditional or options.planning:
         return frame, None
     step = max(1, frame.height // _SAMPLE)
     with context.database.reading() as connection:

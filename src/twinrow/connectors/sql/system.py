@@ -168,6 +168,7 @@ class SqlSystem:
             created_at=shape.created_at,
             batch_rows=BATCH_ROWS,
             field_logic=False,
+            reads_ahead=True,
             limits=tuple(_limits(shape, feed)) + tuple(self._database.limits(shape)),
         )
 
