@@ -22,6 +22,7 @@ from twinrow.actions import (
     synchronization,
     systems,
     transformations,
+    undo,
     verification,
     work,
 )
@@ -32,6 +33,7 @@ from twinrow.actions.plans import Plan, PlannedRecord
 from twinrow.actions.reset import Reset
 from twinrow.actions.results import Job, Round, Run
 from twinrow.actions.setup import SetUp
+from twinrow.actions.undo import UndoResult
 from twinrow.actions.verification import VerificationResult
 from twinrow.actions.work import MappingStatus
 from twinrow.connectors.base import Capabilities, Check, Connector
@@ -321,7 +323,11 @@ class Workspace:
         """Take skipped records off the list, so that the next run tries them."""
         return work.retry_skipped(self.context, mapping, numbers)
 
-    # The journal.
+    # The journal, and taking back what it tells.
+
+    def undo(self, run: int | None = None, **choice: Any) -> UndoResult:
+        """Take back what a run wrote, or with `plan` say what that would do; `choice` as in `actions.undo.undo`."""
+        return undo.undo(self.context, run, **choice)
 
     def show_journal(self, mapping: str | None = None, **choice: Any) -> JournalPage:
         """Return what was written, newest first; `choice` as in `actions.journal.show_journal`."""

@@ -24,6 +24,9 @@ from tests.acceptance.test_documents import (
     PLANNED_RECORD,
     RUN,
     STATUS,
+    UNDO,
+    UNDO_CHANGE,
+    UNDO_REFUSAL,
     WRITE,
     WRITTEN_FIELD,
 )
@@ -74,6 +77,7 @@ may come. Times are in ISO form and UTC, spans are seconds, decimals are texts, 
 | `errors list`, `conflicts list`, `pending list` | `errors`, `conflicts`, `pending` |
 | `pending retry` | `mapping`, `retried` |
 | `journal show` | `writes`, newest first; `next` is what `--after` takes to go on, null at the end |
+| `undo` | an undo; `undo_run` is null with `--plan`, `refused` not 0 where the exit code is 1 |
 | `journal keep` | `journal_days`, `jobs_days`; null: for ever |
 | `journal prune` | `forgotten` (how many writes) |
 | `status` | `mappings` |
@@ -103,6 +107,9 @@ KEYS = {
     "one of its `passes`": PLANNED_PASS,
     "one of its `records`": PLANNED_RECORD,
     "a `fields` of a record": PLANNED_FIELD,
+    "an undo": UNDO,
+    "one of its `changes`": UNDO_CHANGE,
+    "one of its `refusals`": UNDO_REFUSAL,
     "a mapping in `status`": STATUS,
 }
 

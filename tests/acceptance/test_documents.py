@@ -112,6 +112,20 @@ PLANNED_RECORD = {
     "fields",
 }
 PLANNED_FIELD = {"key", "name", "caption", "old", "new", "conflict"}
+UNDO = {
+    "mapping",
+    "run",
+    "undo_run",
+    "restored",
+    "removed",
+    "made_again",
+    "unchanged",
+    "refused",
+    "changes",
+    "refusals",
+}
+UNDO_CHANGE = {"kind", "side", "records", "label", "field", "caption", "now", "then", "new_id"}
+UNDO_REFUSAL = {"side", "records", "label", "field", "caption", "reason"}
 STATUS = {
     "mapping",
     "direction",
@@ -255,3 +269,31 @@ def test_the_journal_is_a_document_and_a_text(synchronized: SandboxPair, termina
     assert terminal.read("journal", "keep", "forever") == {"journal_days": None, "jobs_days": 30}
     assert terminal.read("journal", "prune", "--days", "1") == {"forgotten": 0}
     terminal.run("journal", "keep", "soon", code=2)
+
+
+def test_an_undo_is_a_document_and_a_text(synchronized: SandboxPair, terminal: Terminal) -> None:
+    first, second = [row for row in rows(synchronized, "account") if row["customertypecode"] == 3][:2]
+    for account in (first, second):
+        edit(synchronized, "account", accountid=account["accountid"], websiteurl="https://new.example")
+    run = terminal.read("sync", "CUSTOMER")["runs"][0]["id"]
+    customer = next(row for row in rows(synchronized, "Customer") if row["Name"] == first["name"])
+    edit(synchronized, "Customer", **{"No.": customer["No."], "Home Page": "https://newer.example"})
+
+    plan = terminal.read("undo", str(run), "--plan", code=1)
+    assert keys(plan) == UNDO
+    assert (plan["undo_run"], plan["restored"], plan["refused"]) == (None, 1, 1)
+    told = terminal.run("undo", str(run), code=1)
+    assert "it has been changed since" in told.out
+    assert second["name"] in told.out
+    (change,), (refusal,) = plan["changes"], plan["refusals"]
+    assert (keys(change), keys(refusal)) == (UNDO_CHANGE, UNDO_REFUSAL)
+    assert (change["field"], change["now"], change["then"]) == ("website", "https://new.example", "")
+    assert refusal["records"]["integration"] == first["accountid"]
+    # What was undone stays so; the other one is carried.
+    terminal.run("sync", "CUSTOMER")
+    there = {row["accountid"]: row["websiteurl"] for row in rows(synchronized, "account")}
+    assert there[first["accountid"]] == "https://newer.example"
+    assert there[second["accountid"]] == "https://new.example"
+    again = terminal.read("undo", "--record", second["accountid"], "--mapping", "CUSTOMER", "--field", "website")
+    assert (again["restored"], again["refused"]) == (1, 0)
+    terminal.run("undo", code=2)

@@ -23,6 +23,9 @@ ALLOWED = {
         "engine/stages.py",
         "Stages._work",
     ): "two columns become a dictionary: the versions of what a plan has just written",
+    ("engine/undo.py", "Undo._refuse"): "at most a thousand, to be told to a person",
+    ("engine/undo.py", "Undo._tell_fields"): "at most a thousand, to be told to a person",
+    ("engine/undo.py", "Undo._tell_records"): "at most a thousand, to be told to a person",
     ("engine/verify.py", "Verified.count"): "one row for each kind of difference",
 }
 

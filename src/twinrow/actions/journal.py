@@ -10,13 +10,11 @@ from typing import Any
 import polars as pl
 
 from twinrow.actions.context import ActionContext
-from twinrow.actions.wording import NamedField, Wording
-from twinrow.engine.changes import possible_ids
+from twinrow.actions.wording import NamedField, Wording, told_of
 from twinrow.model.errors import ConfigurationError
 from twinrow.model.outcomes import Decision
 from twinrow.model.sides import Side
 from twinrow.store import journal as stored_journal
-from twinrow.store.couplings import by_record
 from twinrow.store.journal import NEW, OLD, Entry, read_journal
 from twinrow.store.mappings import StoredMapping
 from twinrow.store.retention import Retention, read_retention, save_retention
@@ -87,7 +85,7 @@ def show_journal(
     chosen = [context.mapping(mapping)] if mapping is not None else list(wording.mappings.values())
     entry, row = _place(after)
     writes: list[Write] = []
-    for found, frame in _rows(context, chosen, record, run, entry):
+    for found, frame in _rows(context, wording, chosen, record, run, entry):
         if found.id == entry:
             frame = frame.filter(pl.col("@row") > row)
         fields = _fields(wording, found, frame.columns, field)
@@ -113,33 +111,24 @@ def _place(after: str | None) -> tuple[int | None, int]:
 
 
 def _rows(
-    context: ActionContext, chosen: Sequence[StoredMapping], record: str | None, run: int | None, newest: int | None
+    context: ActionContext,
+    wording: Wording,
+    chosen: Sequence[StoredMapping],
+    record: str | None,
+    run: int | None,
+    newest: int | None,
 ) -> Iterator[tuple[Entry, pl.DataFrame]]:
     """Yield the batches that may be meant, with the rows that are (`@row`: their place in the batch)."""
-    for_all = {stored.id: stored for stored in chosen}
+    coupled = [number for one in chosen for number in wording.couplings_of(one, record)] if record is not None else []
     with context.database.reading() as connection:
-        coupled = _couplings(context, chosen, record) if record is not None else None
         # Records that are not coupled any more have to be looked for in every batch.
-        numbers = coupled or None
-        for entry in read_journal(connection, list(for_all), run_id=run, coupling_ids=numbers, newest=newest):
+        ids = [stored.id for stored in chosen]
+        for entry in read_journal(connection, ids, run_id=run, coupling_ids=coupled or None, newest=newest):
             frame = entry.frame.with_row_index("@row")
             if record is not None:
-                named = (pl.col("source_id") == record) | (pl.col("destination_id") == record)
-                known = pl.col("coupling_id").is_in(coupled) if coupled else pl.lit(False)
-                frame = frame.filter((named | known).fill_null(False))
+                frame = frame.filter(told_of(record, coupled))
             if frame.height:
                 yield entry, frame
-
-
-def _couplings(context: ActionContext, chosen: Sequence[StoredMapping], record: str) -> list[int]:
-    numbers: list[int] = []
-    with context.database.reading() as connection:
-        for stored in chosen:
-            for side in Side:
-                if stored.local_guid is not None:
-                    found = by_record(connection, stored, side, possible_ids(stored, side, [record]))
-                    numbers += found.get_column("coupling_id").to_list()
-    return sorted(set(numbers))
 
 
 def _fields(wording: Wording, entry: Entry, columns: Sequence[str], wanted: str | None) -> dict[str, NamedField]:

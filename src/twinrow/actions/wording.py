@@ -17,10 +17,12 @@ import polars as pl
 from twinrow.actions.context import ActionContext
 from twinrow.batch.canonical import NULL, restore
 from twinrow.batch.columns import ID
+from twinrow.engine.changes import possible_ids
 from twinrow.model.errors import TwinrowError
 from twinrow.model.mapping import FieldMapping, TableMapping
 from twinrow.model.sides import Pass, Side
 from twinrow.model.tables import Field, Table
+from twinrow.store.couplings import by_record
 from twinrow.store.journal import UNMAPPED
 from twinrow.store.mappings import StoredMapping
 from twinrow.store.systems import Pair
@@ -103,6 +105,17 @@ class Wording:
         name = (local if side is Side.LOCAL else integration) or key.strip("=")
         return NamedField(key, name, "", None, self._describe(mapping_id, side, name))
 
+    def couplings_of(self, stored: StoredMapping, record: str) -> list[int]:
+        """Return the couplings of a mapping that concern a record, by its id on either side."""
+        numbers: list[int] = []
+        if stored.local_guid is None:
+            return numbers
+        with self._context.database.reading() as connection:
+            for side in Side:
+                found = by_record(connection, stored, side, possible_ids(stored, side, [record]))
+                numbers += found.get_column("coupling_id").to_list()
+        return sorted(set(numbers))
+
     def labels(self, mapping_id: int, side: Side, ids: Sequence[str]) -> dict[str, str]:
         """Return what people call records of a side: number and name, as far as the table has such fields."""
         table = self._table(mapping_id, side)
@@ -149,3 +162,9 @@ def _telling(table: Table) -> list[str]:
     by_name = {name.casefold(): name for name in table.fields}
     found = [next((by_name[name] for name in names if name in by_name), None) for names in (_NUMBERS, _NAMES)]
     return [name for name in found if name is not None]
+
+
+def told_of(record: str, couplings: Sequence[int]) -> pl.Expr:
+    """Return which rows of a journal's batch tell of a record: by its id on either side, or by its couplings."""
+    named = (pl.col("source_id") == record) | (pl.col("destination_id") == record)
+    return (named | pl.col("coupling_id").is_in(list(couplings))).fill_null(False)

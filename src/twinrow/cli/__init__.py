@@ -20,6 +20,7 @@ from twinrow.cli.rules import rule
 from twinrow.cli.sandbox import sandbox
 from twinrow.cli.sync import sync
 from twinrow.cli.systems import system
+from twinrow.cli.undo import undo
 from twinrow.cli.verify import verify
 from twinrow.cli.work import conflicts, errors, jobs, pending, status
 
@@ -51,6 +52,7 @@ application.add_typer(rule, name="rule", rich_help_panel=SETTING_UP)
 application.command(rich_help_panel=WORKING)(sync)
 application.add_typer(plan, name="plan", rich_help_panel=WORKING)
 application.command(rich_help_panel=WORKING)(couple)
+application.command(rich_help_panel=WORKING)(undo)
 application.command(rich_help_panel=LOOKING)(status)
 application.command(rich_help_panel=LOOKING)(verify)
 application.add_typer(jobs, name="jobs", rich_help_panel=LOOKING)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from twinrow.actions.mapping_changes import MappingChange
     from twinrow.actions.plans import Plan, PlannedRecord
     from twinrow.actions.results import Job, Run
+    from twinrow.actions.undo import UndoResult
     from twinrow.actions.verification import VerificationResult
     from twinrow.actions.work import MappingStatus
     from twinrow.cli.conflict_values import ReadableConflict
@@ -244,6 +245,14 @@ def planned_record_document(record: PlannedRecord) -> Document:
         "message": record.message,
         "fields": [asdict(field) for field in record.fields],
     }
+
+
+def undo_document(result: UndoResult) -> Document:
+    """Return what an undo did, or would do."""
+    document = asdict(result)
+    for name in ("changes", "refusals"):
+        document[name] = [{**one, "side": one["side"].value, "records": dict(one["records"])} for one in document[name]]
+    return document
 
 
 def pending_document(record: PendingRecord, names: Names) -> Document:

@@ -37,6 +37,7 @@ ORDER = (
     "sync",
     "plan",
     "couple",
+    "undo",
     "status",
     "verify",
     "jobs",

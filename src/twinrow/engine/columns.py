@@ -107,6 +107,11 @@ def left_blank(index: int) -> str:
     return f"left_blank.{index}"
 
 
+def kept(index: int) -> str:
+    """Whether the field differs because a write was undone, and is left so."""
+    return f"kept.{index}"
+
+
 def send(index: int) -> str:
     """Whether the field is written."""
     return f"send.{index}"

@@ -24,6 +24,7 @@ from twinrow.store.database import Database
 from twinrow.store.leases import Lease
 from twinrow.store.mappings import StoredMapping
 from twinrow.store.runs import JobRow, RunRow
+from twinrow.store.undone import has_undone
 from twinrow.store.watermarks import Watermark
 
 _USUAL_ROWS = 5_000
@@ -255,3 +256,9 @@ class PassContext(ReadContext):
     job: JobRow
     shape: int
     """The number of the shape in which this run writes bases."""
+
+    @cached_property
+    def keeps_undone(self) -> bool:
+        """Whether any field of the mapping's records differs because a write was undone."""
+        with self.database.reading() as connection:
+            return has_undone(connection, self.mapping.id)

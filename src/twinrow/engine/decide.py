@@ -52,6 +52,8 @@ class DecideContext:
     named: bool = False
     prefer_source: pl.Expr = _NEVER
     prefer_destination: pl.Expr = _NEVER
+    keeps_undone: bool = False
+    """Whether the frame says of fields that they differ because a write was undone (`kept.i`)."""
 
     @property
     def source_wins(self) -> bool:
@@ -151,7 +153,7 @@ def _settle_fields(frame: pl.DataFrame, context: DecideContext, carried: Sequenc
         elif context.forced:
             send = ~equal & ~_left_blank(frame, i)
         elif not plan.bidirectional:
-            send = record_changed & ~equal & ~held
+            send = record_changed & ~equal & ~held & ~_kept(context, i)
         else:
             members = _group(plan, both_sides)
             changed = any_of(pl.col(_changed(m.index)) & ~pl.col(_unknown(m.index)) for m in members)
@@ -179,7 +181,7 @@ def _settle_fields(frame: pl.DataFrame, context: DecideContext, carried: Sequenc
             (equal | not_null | plan.is_constant | (not takes_part(plan))).alias(c.refresh(i)),
         ]
     frame = _with_whole_groups(frame.with_columns(results), both_sides)
-    return _with_constants(frame, carried)
+    return _with_constants(frame, context, carried)
 
 
 def _left_blank(frame: pl.DataFrame, index: int) -> pl.Expr:
@@ -221,10 +223,17 @@ def _record_conflict(context: DecideContext, both_sides: Sequence[FieldPlan], ch
     return changed & changed_there & differs
 
 
-def _with_constants(frame: pl.DataFrame, carried: Sequence[FieldPlan]) -> pl.DataFrame:
+def _with_constants(frame: pl.DataFrame, context: DecideContext, carried: Sequence[FieldPlan]) -> pl.DataFrame:
     """Send constants whenever the record is written anyway."""
     others = any_of(pl.col(c.send(plan.index)) for plan in carried if not plan.is_constant)
-    return frame.with_columns(others.alias(c.send(plan.index)) for plan in carried if plan.is_constant)
+    return frame.with_columns(
+        (others & ~_kept(context, plan.index)).alias(c.send(plan.index)) for plan in carried if plan.is_constant
+    )
+
+
+def _kept(context: DecideContext, index: int) -> pl.Expr:
+    """Return where a field stays as an undo has left it; a person who chose a direction has chosen otherwise."""
+    return pl.col(c.kept(index)) if context.keeps_undone and not context.forced else _NEVER
 
 
 # Per record.

@@ -14,6 +14,7 @@ import polars as pl
 from twinrow.batch.columns import DELETED, ID
 from twinrow.connectors.base import CreateKeys, WriteKind
 from twinrow.engine import columns as c
+from twinrow.engine.amend import REMAKE
 from twinrow.engine.context import PassContext
 from twinrow.engine.likeness import likenesses
 from twinrow.store.intents import Intent, open_intents
@@ -32,7 +33,7 @@ class Guard:
             self._intents: Sequence[Intent] = [
                 intent
                 for intent in open_intents(connection, context.mapping.id)
-                if intent.pass_ is opposite and intent.kind == WriteKind.CREATE.value
+                if intent.pass_ is opposite and intent.kind in (WriteKind.CREATE.value, REMAKE)
             ]
 
     def mark(self, frame: pl.DataFrame) -> pl.DataFrame:

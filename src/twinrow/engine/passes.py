@@ -42,10 +42,10 @@ Progress = Callable[[PassContext, Counters], None]
 class PassRun:
     """The work of one pass: first `recover`, for both passes of a run, then `run`."""
 
-    def __init__(self, context: PassContext, progress: Progress | None = None) -> None:
+    def __init__(self, context: PassContext, progress: Progress | None = None, waiting: set[str] | None = None) -> None:
         self.context = context
         self._progress = progress
-        self._waiting: set[str] = set()
+        self._waiting: set[str] = waiting or set()
         """Source records that must not be touched in this run: what became of them is not known."""
 
     def _done(self, counters: Counters) -> None:

@@ -54,7 +54,7 @@ class Recovery:
         with context.database.reading() as connection:
             intents = open_intents(connection, context.mapping.id)
         for intent in intents:
-            if intent.pass_ is context.pass_:
+            if intent.pass_ is context.pass_ and not intent.amends:
                 yield from self._recover(intent)
 
     def _recover(self, intent: Intent) -> Iterator[Recovered]:
@@ -63,7 +63,7 @@ class Recovery:
         unclear = found.head(0)
         if intent.kind == WriteKind.CREATE.value:
             self._part_from_vanished(intent)
-            located = self._locate(intent)
+            located = self.locate(intent)
             if located is None:
                 return
             found = located
@@ -93,8 +93,8 @@ class Recovery:
             check_fence(connection, context.shared.lease)
             remove_couplings(connection, context.mapping, by_number(connection, context.mapping, numbers))
 
-    def _locate(self, intent: Intent) -> pl.DataFrame | None:
-        """Return the intent's rows with `found_id`; None when none of them may be touched yet."""
+    def locate(self, intent: Intent) -> pl.DataFrame | None:
+        """Return the rows of a create's intent with `found_id`; None when none of them may be touched yet."""
         end = self.context.destination
         keys = end.capabilities.create_keys
         frame = intent.frame

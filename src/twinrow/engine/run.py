@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, fields, replace
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -18,7 +19,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from twinrow.batch.hooks import Rule
 from twinrow.connectors.base import Connector
+from twinrow.engine.amend import Amendment, Amendments, Asked
 from twinrow.engine.changes import is_guid
+from twinrow.engine.clearing import clear_up
 from twinrow.engine.context import End, EngineSettings, MappingContext, PassContext, ReadContext, RunContext, RunOptions
 from twinrow.engine.fields import FieldPlans, plan_fields
 from twinrow.engine.options import append_options
@@ -44,6 +47,7 @@ from twinrow.store.runs import (
     finish_job,
     finish_run,
     get_run,
+    give_up_amendments,
     jobs_of_run,
     start_job,
     start_run,
@@ -89,7 +93,7 @@ class Engine:
         environments = self._environments()
         resumed = True
         while resumed:
-            with self._lease(mapping, options, round_id) as (lease, run, resumed):
+            with self._lease(mapping, msgspec.to_builtins(options), round_id) as (lease, run, resumed):
                 with self.database.transaction() as connection:
                     _check_systems(connection, mapping, environments)
                     guids = {side: ends[side].table.key_is_guid for side in Side}
@@ -101,21 +105,7 @@ class Engine:
                     # Mappings that others refer to may have run, for the first time, since the engine was made.
                     known = {one.name: one for one in list_mappings(connection, mapping.connection_id)}
                     shape = shape_id(connection, mapping.id, plans.identities)
-                shared = RunContext(
-                    database=self.database,
-                    clock=self.clock,
-                    mapping=mapping,
-                    ends=ends,
-                    plans=plans,
-                    rules=rules,
-                    settings=self.settings,
-                    mappings=known,
-                    options=asked,
-                    engine=self.engine,
-                    run=run,
-                    lease=lease,
-                    environments=environments,
-                )
+                shared = self._run_context(mapping, ends, rules, plans, known, asked, run, lease, environments)
                 self._passes(shared, shape, progress)
                 resumed = resumed and asked != options
             self._append_options(shared)
@@ -179,6 +169,64 @@ class Engine:
             environments=environments,
         )
 
+    @contextmanager
+    def amending(self, name: str, asked: Asked) -> Iterator[Amendments]:
+        """Hold a mapping for what a person asked for, as a run of its own.
+
+        What earlier amendments have left is cleared up first. A run that was broken off stays for the next run to go on with.
+        Raises as `run` does.
+        """
+        mapping = self.mappings[name]
+        ends = self._ends(mapping)
+        rules, plans = self._fields(mapping, ends)
+        environments = self._environments()
+        with self._lease(mapping, msgspec.to_builtins(asked), None, resume=False) as (lease, run, _):
+            with self.database.transaction() as connection:
+                _check_systems(connection, mapping, environments)
+                guids = {side: ends[side].table.key_is_guid for side in Side}
+                mapping = fix_keys(connection, mapping.id, guids[Side.LOCAL], guids[Side.INTEGRATION])
+                known = {one.name: one for one in list_mappings(connection, mapping.connection_id)}
+                shape = shape_id(connection, mapping.id, plans.identities)
+            options = RunOptions()
+            shared = self._run_context(mapping, ends, rules, plans, known, options, run, lease, environments)
+            clear_up(shared, shape)
+
+            @cache
+            def writing(pass_: Pass) -> Amendment:
+                with self.database.transaction() as connection:
+                    job = start_job(connection, run, asked.amendment, pass_, self.clock.now())
+                return Amendment(PassContext(shared, pass_, job, shape), asked, run.id)
+
+            yield Amendments(shared, run.id, writing)
+
+    def _run_context(
+        self,
+        mapping: StoredMapping,
+        ends: Mapping[Side, End],
+        rules: tuple[Rule, ...],
+        plans: FieldPlans,
+        known: Mapping[str, StoredMapping],
+        options: RunOptions,
+        run: RunRow,
+        lease: Lease,
+        environments: Mapping[Side, str],
+    ) -> RunContext:
+        return RunContext(
+            database=self.database,
+            clock=self.clock,
+            mapping=mapping,
+            ends=ends,
+            plans=plans,
+            rules=rules,
+            settings=self.settings,
+            mappings=known,
+            options=options,
+            engine=self.engine,
+            run=run,
+            lease=lease,
+            environments=environments,
+        )
+
     def _fields(self, mapping: StoredMapping, ends: Mapping[Side, End]) -> tuple[tuple[Rule, ...], FieldPlans]:
         rules = tuple(self._rule(rule) for rule in mapping.mapping.rules)
         tables = {side: end.table for side, end in ends.items()}
@@ -214,6 +262,7 @@ class Engine:
     def _passes(self, shared: RunContext, shape: int, progress: Progress | None) -> None:
         asked = [Pass(value) for value in shared.options.passes] or shared.mapping.mapping.direction.passes
         open_passes = []
+        waiting = clear_up(shared, shape)
         for pass_ in Pass:
             if pass_ in asked:
                 with self.database.transaction() as connection:
@@ -224,7 +273,7 @@ class Engine:
                         finish_job(connection, job.id, NOT_THAT_WAY, self.clock.now())
                         continue
                 if job.state != FINISHED:
-                    open_passes.append(PassRun(PassContext(shared, pass_, job, shape), progress))
+                    open_passes.append(PassRun(PassContext(shared, pass_, job, shape), progress, waiting[pass_]))
         for one in open_passes:
             one.recover()
         for one in open_passes:
@@ -232,16 +281,16 @@ class Engine:
 
     @contextmanager
     def _lease(
-        self, mapping: StoredMapping, options: RunOptions, round_id: int | None
+        self, mapping: StoredMapping, asked: dict[str, Any], round_id: int | None, *, resume: bool = True
     ) -> Iterator[tuple[Lease, RunRow, bool]]:
         """Hold the lease of the mapping for a run: the one that was broken off, or a new one. Yields whether it is the old."""
         owner = this_process()
         with self.database.transaction() as connection:
             lease = take_lease(connection, mapping.id, None, owner)
-            broken_off = unfinished_run(connection, mapping.id)
-            run = broken_off or start_run(
-                connection, mapping.id, round_id, msgspec.to_builtins(options), self.clock.now()
-            )
+            # Amendments that were broken off are not gone on with: whoever asked for them asks again.
+            give_up_amendments(connection, mapping.id, self.clock.now())
+            broken_off = unfinished_run(connection, mapping.id) if resume else None
+            run = broken_off or start_run(connection, mapping.id, round_id, asked, self.clock.now())
         with self._heart(lease):
             try:
                 yield lease, run, broken_off is not None

@@ -25,6 +25,7 @@ from twinrow.engine.complete import extra, extra_before, extra_fields
 from twinrow.engine.context import PassContext
 from twinrow.engine.decide import CREATE, DEACTIVATE, RESTORE
 from twinrow.engine.fields import FieldPlan
+from twinrow.engine.kept import forget_changed
 from twinrow.engine.pair import PENDING, is_skipped
 from twinrow.engine.plan import MOVED
 from twinrow.engine.write import Sent
@@ -74,6 +75,8 @@ def settle(context: PassContext, batch: Batch, stage: str, cursor: str | None) -
         _remove(connection, context, frame)
         frame = _couple(connection, context, frame)
         _store_bases(connection, context, frame)
+        if context.keeps_undone and frame.height:
+            forget_changed(connection, context, frame.filter("@settled"))
         _store_journal(connection, context, frame, now)
         _store_conflicts(connection, context, frame, now)
         _store_unresolved(connection, context, frame, batch.newest_related)

@@ -25,6 +25,7 @@ from twinrow.engine.complete import complete, extra_before
 from twinrow.engine.context import PassContext
 from twinrow.engine.decide import CREATE, RESTORE, DecideContext, decide, left_out
 from twinrow.engine.guard import HELD_BACK, MAY_BE_MADE, Guard
+from twinrow.engine.kept import mark_kept
 from twinrow.engine.lookups import References, rule_lookups
 from twinrow.engine.pair import (
     ADMITTED,
@@ -327,6 +328,8 @@ class Stages:
         mapping = context.mapping.mapping
         state = pl.col(c.STATE).fill_null(0)
         again = pl.col(PENDING + "message").is_not_null() & context.destination.capabilities.can_create
+        if context.keeps_undone:
+            frame = mark_kept(context, frame)
         decided = decide(
             frame,
             DecideContext(
@@ -341,6 +344,7 @@ class Stages:
                 named=context.options.named,
                 prefer_source=(state & int(PREFER[context.pass_.source])) != 0,
                 prefer_destination=(state & int(PREFER[context.pass_.destination])) != 0,
+                keeps_undone=context.keeps_undone,
             ),
         )
         making = pl.col(c.WRITE).is_in([CREATE, RESTORE]).fill_null(False)

@@ -17,7 +17,7 @@ from twinrow.model.sides import Side
 from twinrow.store.bulk import allocate, delete_in, insert_frame, rows_to_frame, select_in, update_frame, worth_asking
 from twinrow.store.keys import decode_keys, encode_all, encode_key, encode_keys
 from twinrow.store.mappings import StoredMapping
-from twinrow.store.tables import bases, conflicts, couplings, generations, pending, unresolved
+from twinrow.store.tables import bases, conflicts, couplings, generations, pending, undone, unresolved
 
 
 class State(IntFlag):
@@ -206,7 +206,7 @@ def remove_couplings(connection: Connection, mapping: StoredMapping, frame: pl.D
     numbers = frame.get_column("coupling_id").to_list()
     delete_in(connection, couplings, "id", numbers)
     delete_in(connection, bases, "coupling_id", numbers)
-    for table in (unresolved, conflicts, pending):
+    for table in (unresolved, conflicts, pending, undone):
         delete_in(connection, table, "coupling_id", numbers)
     for side in Side:
         raise_generation(connection, mapping, side, frame.get_column(f"{side.value}_id").to_list())

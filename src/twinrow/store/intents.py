@@ -19,6 +19,9 @@ from twinrow.store.frames import pack_frame, unpack_frame
 from twinrow.store.leases import Lease
 from twinrow.store.tables import intents
 
+AMENDING = "amend "
+"""How the kinds of those intents begin that stand for what a person asked for (`engine.amend`)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Intent:
@@ -32,6 +35,11 @@ class Intent:
     fence: int
     deadline: datetime
     frame: pl.DataFrame
+
+    @property
+    def amends(self) -> bool:
+        """Whether it stands for what a person asked for, and not for what a pass carries."""
+        return self.kind.startswith(AMENDING)
 
 
 def save_intent(

@@ -137,6 +137,39 @@ def _entry(row: Row[tuple[object, ...]]) -> Entry:
     )
 
 
+def entry_numbers(connection: Connection, run_id: int) -> list[int]:
+    """Return the numbers of the batches that a run wrote, newest first."""
+    statement = select(journal.c.id).where(journal.c.run_id == run_id).order_by(journal.c.id.desc())
+    return [number for (number,) in connection.execute(statement)]
+
+
+def get_entry(connection: Connection, number: int) -> Entry:
+    """Return one batch."""
+    return _entry(connection.execute(select(journal).where(journal.c.id == number)).one())
+
+
+def written_often(connection: Connection, numbers: Sequence[int]) -> list[int]:
+    """Return the couplings of which more than one of these batches tells."""
+    told = journal_records.c.coupling_id
+    statement = select(told).where(journal_records.c.journal_id.in_(numbers)).group_by(told).having(func.count() > 1)
+    return [coupling for (coupling,) in connection.execute(statement)]
+
+
+def newest_versions(connection: Connection, mapping_id: int, pass_: Pass, numbers: Sequence[int]) -> pl.DataFrame:
+    """Return, for couplings, the version that the newest write of a pass left: `coupling_id`, `newest` (null: not known)."""
+    found = pl.DataFrame(schema={"coupling_id": pl.Int64(), "newest": pl.String()})
+    if not numbers:
+        return found
+    for entry in read_journal(connection, [mapping_id], coupling_ids=numbers):
+        if entry.pass_ is pass_:
+            told = entry.frame.select("coupling_id", pl.col("version").alias("newest")).drop_nulls("coupling_id")
+            wanted = told.filter(pl.col("coupling_id").is_in(numbers)).unique("coupling_id", keep="last")
+            found = pl.concat([found, wanted.join(found, on="coupling_id", how="anti")])
+        if found.height == len(set(numbers)):
+            break
+    return found
+
+
 def prune_journal(connection: Connection, mapping_ids: Collection[int], before: datetime) -> int:
     """Forget what was written before that time; return how many records' writes that were."""
     wanted = journal.c.mapping_id.in_(mapping_ids) & (journal.c.written_at < before)

@@ -104,6 +104,14 @@ def unfinished_run(connection: Connection, mapping_id: int) -> RunRow | None:
     return None if row is None else RunRow(**row._mapping)
 
 
+def give_up_amendments(connection: Connection, mapping_id: int, at: datetime) -> None:
+    """End the amendments of a mapping that were begun and have not ended: nobody is at work on them."""
+    wanted = (runs.c.mapping_id == mapping_id) & (runs.c.state == RUNNING)
+    for number, options in connection.execute(select(runs.c.id, runs.c.options).where(wanted)).fetchall():
+        if "amendment" in options:
+            finish_run(connection, number, FAILED, "It was broken off. What is left of it can be asked for again.", at)
+
+
 def finish_run(connection: Connection, number: int, state: str, message: str | None, at: datetime) -> None:
     """Store the end of a run, and of its job rows that are still open."""
     connection.execute(update(runs).where(runs.c.id == number).values(state=state, message=message, finished_at=at))

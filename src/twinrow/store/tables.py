@@ -319,6 +319,19 @@ plan_batches = Table(
 )
 """The records of a plan, one compressed frame for each batch (`store.plans`)."""
 
+undone = Table(
+    "undone",
+    metadata,
+    Column("coupling_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("field", Text, primary_key=True),
+    Column("mapping_id", BigInteger, nullable=False, index=True),
+    Column("run_id", BigInteger, nullable=False),
+    Column("local_value", Text),
+    Column("integration_value", Text),
+    Column("at", Instant, nullable=False),
+)
+"""Fields that differ because a write was undone, with the values that they have had since."""
+
 watermarks = Table(
     "watermarks",
     metadata,

@@ -140,6 +140,11 @@ class MemoryPair:
     ) -> None:
         self.workspace.close()
 
+    def reopen(self) -> None:
+        """Open the store anew, as another process would; the systems stay as they are."""
+        self.workspace.close()
+        self.workspace = self._open()
+
     def system(self, side: Side) -> MemorySystem:
         """Return the system of a side."""
         return self.local if side is Side.LOCAL else self.integration

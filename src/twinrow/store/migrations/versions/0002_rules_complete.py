@@ -11,6 +11,7 @@ def upgrade() -> None:
     """Add the tables."""
     _add_verification()
     _add_plans()
+    _add_undone()
 
 
 def _add_verification() -> None:
@@ -78,3 +79,18 @@ def _add_plans() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_plan_batches_plan_id"), "plan_batches", ["plan_id"])
+
+
+def _add_undone() -> None:
+    op.create_table(
+        "undone",
+        sa.Column("coupling_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("field", sa.Text(), nullable=False),
+        sa.Column("mapping_id", sa.BigInteger(), nullable=False),
+        sa.Column("run_id", sa.BigInteger(), nullable=False),
+        sa.Column("local_value", sa.Text(), nullable=True),
+        sa.Column("integration_value", sa.Text(), nullable=True),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("coupling_id", "field", name=op.f("pk_undone")),
+    )
+    op.create_index(op.f("ix_undone_mapping_id"), "undone", ["mapping_id"])
