@@ -10,6 +10,7 @@ import os
 import signal
 import threading
 from collections.abc import Sequence
+from datetime import timedelta
 from multiprocessing.connection import Connection as Pipe
 from typing import Any
 
@@ -20,6 +21,10 @@ from sqlalchemy import event
 
 import twinrow
 from twinrow.engine.context import EngineSettings
+
+
+SETTINGS = EngineSettings(page_rows=5, delete_check_interval=timedelta(0))
+"""Several batches for few records, and deletions that no feed tells of are looked for in each run."""
 
 
 class Steps:
@@ -51,12 +56,12 @@ class Steps:
         httpx2.Client.send = counted  # type: ignore[method-assign]
 
 
-def synchronize(store: str, mappings: Sequence[str], fatal: int | None, answer: Pipe) -> None:
-    """Run the mappings of a store, and tell which steps there were; killed at the step `fatal`, if there is such a one."""
+def synchronize(store: str, mappings: Sequence[str], plan: int | None, fatal: int | None, answer: Pipe) -> None:
+    """Run the mappings of a store, or apply a plan, and tell which steps there were; killed at the step `fatal`, if there is one."""
     steps = Steps(fatal)
-    with twinrow.open(store, settings=EngineSettings(page_rows=5)) as workspace:
+    with twinrow.open(store, settings=SETTINGS) as workspace:
         steps.watch()
-        round_ = workspace.synchronize_all(mappings, create=True)
+        round_ = workspace.apply_plan(plan) if plan else workspace.synchronize_all(mappings, create=True)
     answer.send(
         {
             "steps": steps.kinds,

@@ -34,6 +34,7 @@ class Crashes:
         self._opened: dict[str, Any] = {}
         self._worlds: dict[str, CrashWorld] = {}
         self._steps: dict[tuple[str, str], Sequence[str]] = {}
+        self.plan = 0
 
     def world(self, name: str) -> CrashWorld:
         """Return the sandboxes with these settings, started and prepared."""
@@ -44,9 +45,18 @@ class Crashes:
             world.keep("first")
             self._steps[name, "first"] = world.run().steps
             world.run()
+            world.keep("loaded")
             let_people_work(world)
             world.keep("updates")
             self._steps[name, "updates"] = world.run().steps
+            world.bring_back("updates")
+            self.plan = world.plan()
+            world.keep("plan")
+            self._steps[name, "plan"] = world.run(plan=self.plan).steps
+            world.bring_back("loaded")
+            let_people_delete(world)
+            world.keep("removals")
+            self._steps[name, "removals"] = world.run().steps
         return self._worlds[name]
 
     def points(self, name: str, phase: str, count: int | None) -> list[int]:
@@ -70,9 +80,13 @@ def crashes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crashes]:
     crashes.close()
 
 
-def coupled_customers(world: CrashWorld) -> list[tuple[str, str]]:
+def coupled_customers(world: CrashWorld, name: str = "") -> list[tuple[str, str]]:
+    """Return the coupled customers and their accounts: those whose name begins so."""
     with world.open() as workspace:
-        return sorted(workspace.couplings("CUSTOMER").select("local_id", "integration_id").iter_rows())
+        pairs = sorted(workspace.couplings("CUSTOMER").select("local_id", "integration_id").iter_rows())
+    named = world.people[Side.LOCAL].fetch("customers", ["displayName"], [here for here, _ in pairs])
+    wanted = set(named.filter(named.get_column("displayName").str.starts_with(name)).get_column("@id"))
+    return [pair for pair in pairs if pair[0] in wanted]
 
 
 def let_people_work(world: CrashWorld) -> None:
@@ -85,13 +99,30 @@ def let_people_work(world: CrashWorld) -> None:
     world.add(Side.INTEGRATION, "account", {"name": "Demo New Account Ltd.", "customertypecode": 3})
 
 
+def let_people_delete(world: CrashWorld) -> None:
+    """Some are deleted on either side, one on both; one is deleted here and edited there, which is a conflict."""
+    for number in range(4):
+        world.add(Side.LOCAL, "customers", {"displayName": f"Demo Eintagsfliege {number}"})
+    world.run()
+    made = coupled_customers(world, "Demo Eintagsfliege")
+    world.remove(Side.LOCAL, "customers", made[0][0])
+    world.remove(Side.INTEGRATION, "account", made[1][1])
+    world.remove(Side.LOCAL, "customers", made[2][0])
+    world.remove(Side.INTEGRATION, "account", made[2][1])
+    (first, account), *_ = coupled_customers(world)
+    world.edit(Side.LOCAL, "customers", first, "phoneNumber", "+49 30 1")
+
+
 def interfere(world: CrashWorld, phase: str) -> None:
     """While no process is at work, somebody changes a record that it may have been working on."""
-    if phase == "updates":
+    if phase in ("updates", "plan"):
         (first, account), (second, _), *_ = coupled_customers(world)
         world.edit(Side.LOCAL, "customers", first, "addressLine1", "Am Markt 1")
         world.edit(Side.INTEGRATION, "account", account, "emailaddress1", "c@demo.example")
         world.edit(Side.LOCAL, "customers", second, "website", "https://demo.example")
+    elif phase == "removals":
+        (first, _), *_ = coupled_customers(world)
+        world.edit(Side.LOCAL, "customers", first, "addressLine1", "Am Markt 2")
     elif not world.unmarked:
         customers = world.people[Side.LOCAL].select("customers", ["number"], None)
         first = customers.sort("number").get_column("@id").item(0)
@@ -103,7 +134,7 @@ def survive(crashes: Crashes, name: str, phase: str, points: Sequence[int], kill
     for point in points:
         world.bring_back(phase)
         kind = crashes._steps[name, phase][point]
-        if not world.run(fatal=point).killed:
+        if not world.run(fatal=point, plan=crashes.plan if phase == "plan" else None).killed:
             continue
         kills[kind.split()[0]] += 1
         interfere(world, phase)
@@ -121,7 +152,12 @@ def survive(crashes: Crashes, name: str, phase: str, points: Sequence[int], kill
             raise AssertionError(f"killed at step {point} of {name}, {phase} ({kind}): {error}") from error
 
 
-CASES = [(name, phase, part) for name in SYSTEMS for phase in ("first", "updates") for part in range(PARTS)]
+PHASES = {
+    "chosen": ("first", "updates", "removals", "plan"),
+    "marked": ("first", "updates"),
+    "unmarked": ("first", "updates", "removals"),
+}
+CASES = [(name, phase, part) for name in SYSTEMS for phase in PHASES[name] for part in range(PARTS)]
 
 
 @pytest.mark.parametrize(("name", "phase", "part"), CASES)

@@ -15,12 +15,13 @@ from typing import Any
 import polars as pl
 
 import twinrow
-from tests.crash.child import synchronize
+from tests.crash.child import SETTINGS, synchronize
 from twinrow.batch.columns import ID, VERSION, column_type
 from twinrow.cli.demo.comparison import compare
 from twinrow.cli.sandbox import PERSON, SandboxPair, open_sandboxes
 from twinrow.connectors.base import STATUS, Connector, Status, WriteKind, WriteRequest
 from twinrow.connectors.opening import open_connector
+from twinrow.model.mapping import DeletePropagation
 from twinrow.model.outcomes import Decision
 from twinrow.model.sides import Side
 from twinrow.sandbox.process import Kind
@@ -58,10 +59,10 @@ class Ended:
     written: int = 0
 
 
-def run_apart(store: str, mappings: Sequence[str], fatal: int | None = None) -> Ended:
-    """Synchronize in a new process, which is killed at the step `fatal`."""
+def run_apart(store: str, mappings: Sequence[str], fatal: int | None = None, plan: int | None = None) -> Ended:
+    """Synchronize, or apply a plan, in a new process, which is killed at the step `fatal`."""
     receiving, sending = _processes.Pipe(duplex=False)
-    process = _processes.Process(target=synchronize, args=(store, mappings, fatal, sending))
+    process = _processes.Process(target=synchronize, args=(store, mappings, plan, fatal, sending))
     process.start()
     sending.close()
     try:
@@ -107,9 +108,14 @@ class CrashWorld:
     def mappings(self) -> Sequence[str]:
         return STANDARD_PAGES if self.unmarked else MAPPINGS
 
-    def run(self, fatal: int | None = None) -> Ended:
-        """Synchronize in a new process, killed at the step `fatal`."""
-        return run_apart(self.url, self.mappings, fatal)
+    def run(self, fatal: int | None = None, plan: int | None = None) -> Ended:
+        """Synchronize, or apply a plan, in a new process, killed at the step `fatal`."""
+        return run_apart(self.url, self.mappings, fatal, plan)
+
+    def plan(self) -> int:
+        """Make a plan of all mappings; return its number."""
+        with self.open() as workspace:
+            return workspace.make_plan(*self.mappings, create=True).id
 
     def run_here(self) -> int:
         """Synchronize in this process; return how many records were written."""
@@ -123,7 +129,7 @@ class CrashWorld:
         return (self.pair.business_central, self.pair.dataverse)
 
     def open(self) -> Workspace:
-        return twinrow.open(self.url)
+        return twinrow.open(self.url, settings=SETTINGS)
 
     def set_up(self) -> None:
         """Start over: switches set, systems added, standard mappings taken over, nothing synchronized."""
@@ -138,7 +144,10 @@ class CrashWorld:
                 # References to mappings that are left out would be waited for.
                 fields = tuple(row for row in stored.mapping.fields if set(row.related_mapping) <= set(self.mappings))
                 with context.database.transaction() as connection:
-                    mapping = stored.mapping.model_copy(update={"fields": fields})
+                    changes: dict[str, Any] = {"fields": fields}
+                    if stored.name == "CUSTOMER":
+                        changes["delete_propagation"] = DeletePropagation.BOTH
+                    mapping = stored.mapping.model_copy(update=changes)
                     save_mapping(connection, stored.connection_id, stored.position, mapping)
             for side, kind in KINDS.items():
                 options = self.pair.options(kind, PERSON)
@@ -178,6 +187,11 @@ class CrashWorld:
     def add(self, side: Side, table: str, values: Mapping[str, Any]) -> None:
         """Make a record as somebody else."""
         self._write(side, table, WriteKind.CREATE, None, None, values)
+
+    def remove(self, side: Side, table: str, id: str) -> None:
+        """Delete a record as somebody else; its counterpart must be gone in the end, too."""
+        version = self.people[side].fetch(table, (), [id]).get_column(VERSION).item()
+        self._write(side, table, WriteKind.DELETE, id, version, {})
 
     def _write(
         self, side: Side, table: str, kind: WriteKind, id: str | None, version: str | None, values: Mapping[str, Any]
