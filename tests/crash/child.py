@@ -22,7 +22,6 @@ from sqlalchemy import event
 import twinrow
 from twinrow.engine.context import EngineSettings
 
-
 SETTINGS = EngineSettings(page_rows=5, delete_check_interval=timedelta(0))
 """Several batches for few records, and deletions that no feed tells of are looked for in each run."""
 
