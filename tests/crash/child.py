@@ -56,7 +56,7 @@ class Steps:
 
 
 def synchronize(store: str, mappings: Sequence[str], plan: int | None, fatal: int | None, answer: Pipe) -> None:
-    """Run the mappings of a store, or apply a plan, and tell which steps there were; killed at the step `fatal`, if there is one."""
+    """Run the mappings of a store, or apply a plan, and tell which steps there were; killed at the step `fatal`."""
     steps = Steps(fatal)
     with twinrow.open(store, settings=SETTINGS) as workspace:
         steps.watch()
