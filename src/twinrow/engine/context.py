@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from twinrow.batch.hooks import HookContext, Rule
 from twinrow.connectors.base import Capabilities, Connector
 from twinrow.engine.fields import FieldPlan, FieldPlans
-from twinrow.model.filters import Filter, filter_fields, parse_filter, settings_as_variables
+from twinrow.model.filters import Filter, filled_filter, filter_fields, parse_filter, settings_as_variables
 from twinrow.model.protocols import Clock
 from twinrow.model.sides import Pass, Side
 from twinrow.model.tables import Table
@@ -174,6 +174,13 @@ class ReadContext:
         return parse_filter(self.mapping.mapping.filter(self.pass_.source), settings_as_variables(self.shared.settings))
 
     @cached_property
+    def filter_text(self) -> str:
+        """The filter of the source side as it is now: another value of a variable makes another filter."""
+        return filled_filter(
+            self.mapping.mapping.filter(self.pass_.source), settings_as_variables(self.shared.settings)
+        )
+
+    @cached_property
     def source_fields(self) -> tuple[str, ...]:
         """The fields that the pass reads from its source: mapped, filtered by, looked at by rules and templates, the mark."""
         table = self.source.table
@@ -226,12 +233,12 @@ class ReadContext:
     @property
     def feed_shape(self) -> str:
         """A text that changes when the filter or the fields change, so that everything must be looked at again."""
-        parts = [self.mapping.mapping.filter(self.pass_.source), *sorted(self.plans.identities)]
+        parts = [self.filter_text, *sorted(self.plans.identities)]
         return "\n".join(parts)
 
     def has_filter_of(self, watermark: Watermark) -> bool:
         """Whether the source's filter is the one with which it was read up to a watermark."""
-        return watermark.shape.startswith(f"{self.mapping.mapping.filter(self.pass_.source)}\n")
+        return watermark.shape.startswith(f"{self.filter_text}\n")
 
     @property
     def cursor_mark(self) -> str:

@@ -24,12 +24,14 @@ from twinrow.engine.changes import is_guid
 from twinrow.engine.clearing import clear_up
 from twinrow.engine.context import End, EngineSettings, MappingContext, PassContext, ReadContext, RunContext, RunOptions
 from twinrow.engine.fields import FieldPlans, plan_fields
+from twinrow.engine.fit import check_fit
 from twinrow.engine.options import append_options
 from twinrow.engine.passes import PassRun, Progress
 from twinrow.engine.planning import plan_pass
 from twinrow.engine.rule_inputs import check_inputs
 from twinrow.engine.stages import Planner
 from twinrow.model.errors import ConfigurationError, LeaseLost, RecordNotFound, TwinrowError, UnknownName
+from twinrow.model.filters import settings_as_variables
 from twinrow.model.outcomes import Counters
 from twinrow.model.protocols import Clock
 from twinrow.model.rules import TransformationRule
@@ -89,7 +91,11 @@ class Engine:
             )
         ends = self._ends(mapping)
         _check_named(options, ends)
-        rules, plans = self._fields(mapping, ends)
+        try:
+            rules, plans = self._fields(mapping, ends)
+        except ConfigurationError as error:
+            self._refuse(mapping, options, round_id, error)
+            raise
         environments = self._environments()
         resumed = True
         while resumed:
@@ -143,6 +149,18 @@ class Engine:
         """Return, for each pass of a mapping, the text that changes with its filter and fields. Raises as `run` does."""
         base = self.reading(name)
         return {pass_: ReadContext(base, pass_).feed_shape for pass_ in base.mapping.mapping.direction.passes}
+
+    def _refuse(
+        self, mapping: StoredMapping, options: RunOptions, round_id: int | None, error: ConfigurationError
+    ) -> None:
+        """Keep a run that never began, and why, so that it is found among the jobs."""
+        with suppress(TwinrowError), self._lease(mapping, msgspec.to_builtins(options), round_id) as (_, run, _):
+            with self.database.transaction() as connection:
+                known = {job.pass_ for job in jobs_of_run(connection, run.id)}
+                for pass_ in mapping.mapping.direction.passes:
+                    if pass_ not in known and pass_ in (options.passes or tuple(Pass)):
+                        start_job(connection, run, SYNCHRONIZATION, pass_, self.clock.now())
+            raise error
 
     def reading(self, name: str) -> MappingContext:
         """Return what looking at a mapping's records needs, without a run. Raises as `run` does, but never for a lease."""
@@ -231,6 +249,7 @@ class Engine:
         rules = tuple(self._rule(rule) for rule in mapping.mapping.rules)
         tables = {side: end.table for side, end in ends.items()}
         plans = plan_fields(mapping.mapping, tables, self.transformations, rules, self.settings)
+        check_fit(mapping.mapping, tables, plans, settings_as_variables(self.settings))
         check_inputs(plans, self.connectors)
         return rules, plans
 

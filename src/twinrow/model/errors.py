@@ -103,8 +103,10 @@ class ConfigurationError(TwinrowError):
 class FilterError(ConfigurationError):
     """A filter cannot be read, or does not fit its table. `position` counts characters from 0."""
 
-    def __init__(self, message: str, *, position: int | None = None, remedy: str | None = None) -> None:
-        super().__init__(message, remedy=remedy)
+    def __init__(
+        self, message: str, *, position: int | None = None, cause: str | None = None, remedy: str | None = None
+    ) -> None:
+        super().__init__(message, cause=cause, remedy=remedy)
         self.position = position
 
 

@@ -137,6 +137,11 @@ def parse_filter(text: str, variables: Mapping[str, str] | None = None) -> Filte
         raise FilterError(f"The filter {text!r} cannot be used: {error}") from None
 
 
+def filled_filter(text: str, variables: Mapping[str, str]) -> str:
+    """Return a filter text with the values of its variables in it. Raises `FilterError` for one that has none."""
+    return _substitute(text, variables).text if filter_variables(text) else text
+
+
 def field_position(text: str, field: str) -> int | None:
     """Return where a filter text first names a field, counted from 0; None where it does not."""
     from odata_query import exceptions
@@ -257,11 +262,43 @@ def _convert(node: Any, text: str) -> Filter:
             return TextMatch(node.func.name, name, value)
     if (name := _field_name(node)) is not None:
         return Comparison(name, "eq", True)
+    what, position = _told(node, text)
     raise FilterError(
-        f"The filter {text!r} uses something that not every system knows",
+        f"The filter {text!r} uses {what}, which not every system knows",
+        position=position,
         remedy="Compare fields with values (eq, ne, gt, ge, lt, le, in), use contains, startswith or endswith, "
         "and combine with and, or, not.",
     )
+
+
+def _told(node: Any, text: str) -> tuple[str, int | None]:
+    """Return in words what a part of a filter is, and where it stands, as far as that can be told."""
+    from odata_query import ast
+
+    match node:
+        case ast.Compare():
+            sides = (node.left, node.right)
+            part = next((one for one in sides if isinstance(one, ast.Call | ast.Attribute | ast.BinOp)), None)
+            return ("a comparison without a field", None) if part is None else _told(part, text)
+        case ast.Call():
+            inner = next((one for one in node.args if isinstance(one, ast.Call)), None)
+            name = node.func.name
+            if name in FUNCTIONS:
+                return _told(inner, text) if inner is not None else (f"{name}() in this way", _place(name, text))
+            return f"the function {name}()", _place(name, text)
+        case ast.Attribute():
+            return "a field of another record", _place(node.attr, text)
+        case ast.Identifier():
+            return f"the field {node.name}", _place(node.name, text)
+        case ast.BinOp():
+            return "a calculation", None
+        case _:
+            return "a value alone", None
+
+
+def _place(name: str, text: str) -> int | None:
+    found = re.search(rf"\b{re.escape(name)}\b", text)
+    return found.start() if found else None
 
 
 def _field_name(node: Any) -> str | None:
@@ -290,13 +327,15 @@ def _literal(node: Any, text: str) -> Value:
         if isinstance(value, datetime):
             return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
         return value
+    what, position = _told(node, text)
     raise FilterError(
-        f"The filter {text!r} compares with something that is no plain value",
+        f"The filter {text!r} compares with {what}, which is no plain value",
+        position=position,
         remedy="Texts stand in single quotes: name eq 'Ann'.",
     )
 
 
-_FITTING: dict[FieldType, tuple[type, ...]] = {
+FITTING: dict[FieldType, tuple[type, ...]] = {
     FieldType.TEXT: (str,),
     FieldType.CODE: (str,),
     FieldType.GUID: (str,),
@@ -310,6 +349,7 @@ _FITTING: dict[FieldType, tuple[type, ...]] = {
     FieldType.OPTION: (int,),
     FieldType.ENUM: (str,),
 }
+"""The values with which a field of a type can be compared."""
 
 
 _LIMITS = {FieldType.INTEGER: 2**63, FieldType.OPTION: 2**63, FieldType.DECIMAL: 10**28}
@@ -334,7 +374,7 @@ def check_filter(condition: Filter | None, table: Table) -> None:
 def _fits(value: Value, column: Field) -> bool:
     if isinstance(value, bool):
         return column.type is FieldType.BOOLEAN
-    if not isinstance(value, _FITTING[column.type]):
+    if not isinstance(value, FITTING[column.type]):
         return False
     if column.type is FieldType.DATE and isinstance(value, datetime):
         return False

@@ -125,7 +125,7 @@ def test_a_run_with_a_rule_that_cannot_be_used_stops_before_it_reads(rule: AnyRu
             made.synchronize()
         assert message in str(stopped.value)
         assert made.integration.records("account") == {}
-        assert made.workspace.list_jobs() == []
+        assert {(job.state, job.read) for job in made.workspace.list_jobs()} == {("failed", 0)}
 
 
 def test_a_rule_that_does_not_go_with_a_type_is_refused_by_name_in_a_run() -> None:

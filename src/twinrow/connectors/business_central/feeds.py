@@ -2,7 +2,8 @@
 
 Source: protocol page, sections 4, 8 and 19. A feed never follows the service's own links in an order that a change can
 upset: the link names the last record of a page, and where that record is by then is where the next page begins. Instead
-each page asks for what comes behind the *value* that the last record had.
+each page asks for what comes behind the *value* that the last record had. A condition that the service only knows in pieces
+(`or` between fields) is asked for in several requests, and a page is what all of them have told up to the same value.
 
 **By row version** (twinrow's own pages). Before anything else the version is asked for below which everything is committed;
 records from the last such version up to this one are all that changed. Nothing is missed and nothing comes twice.
@@ -22,10 +23,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Self
 
 import msgspec
+import polars as pl
 
-from twinrow.batch.columns import conform, empty_batch
+from twinrow.batch.columns import ID, MODIFIED_AT, conform, empty_batch
 from twinrow.connectors.base import ChangePage, ChangeRequest, FeedKind
-from twinrow.connectors.business_central.filters import TIME_TOLERANCE, filter_text
+from twinrow.connectors.business_central.filters import TIME_TOLERANCE, page_texts
 from twinrow.connectors.business_central.reading import LinkLost, Reading
 from twinrow.connectors.business_central.settings import MOST_ROWS
 from twinrow.connectors.business_central.site import Site
@@ -105,7 +107,7 @@ class Feeds:
         more = True
         while more:
             text = f"{ROW_VERSION} gt {position.last} and {ROW_VERSION} lt {position.high}"
-            page = condition_page(self._reading, table, request, text, options, rows, reader)
+            page = condition_page(self._reading, table, request, text, options, rows, reader, f"~{ROW_VERSION}")
             versions = page.frame.get_column(f"~{ROW_VERSION}")
             more = page.next_link is not None
             if versions.is_empty():
@@ -177,20 +179,23 @@ class _ByTime(TimeFeed[ApiTable]):
         self._select = reading.selected(table, request.fields)
 
     def _page_from(self, behind: datetime) -> Page:
-        return self._page(_from(behind), self._select, f"$orderby={MODIFIED}")
+        text, options = _from(behind), (self._select, f"$orderby={MODIFIED}")
+        return condition_page(
+            self._reading, self._table, self._request, text, options, self._asked, self._reader, MODIFIED_AT
+        )
 
     def _pages_of_moment(self, behind: datetime) -> Iterator[Page]:
         # Without another order the service hands records over in that of the key.
         end = f"{MODIFIED} le {instant_literal(behind + 3 * TIME_TOLERANCE)}"
-        first = self._page(" and ".join(filter(None, (_from(behind), end))), self._select)
+        text = " and ".join(filter(None, (_from(behind), end)))
+        first = condition_page(
+            self._reading, self._table, self._request, text, (self._select,), self._asked, self._reader, None
+        )
         yield first
         yield from self._reading.behind(self._table, first.next_link, self._asked, self._reader)
 
     def _can_ask_for_more(self, page: Page) -> bool:
         return page.frame.height >= self._asked and super()._can_ask_for_more(page)
-
-    def _page(self, text: str, *options: str) -> Page:
-        return condition_page(self._reading, self._table, self._request, text, options, self._asked, self._reader)
 
     def _expired(self) -> FeedExpired:
         return expired(self._client.system, self._table.name)
@@ -212,17 +217,42 @@ def condition_page(
     options: tuple[str, ...],
     rows: int,
     reader: RecordReader,
+    order: str | None,
 ) -> Page:
-    """Read a page of a feed with as much of its condition as the service understands."""
+    """Read a page of a feed, in the order of a column, with as much of its condition as the service understands.
+
+    A condition that takes several requests is asked for by all of them, and what they hand over becomes one page; without an
+    order, where that cannot be, it is left to the reader.
+    """
     while True:
-        pushed = filter_text(request.condition, table, reading.refused(table), beside=_OWN_NODES)
-        address = reading.address(table, " and ".join(filter(None, (text, pushed))), *options)
-        if len(address) > LONGEST_ADDRESS:
-            pushed, address = "", reading.address(table, text, *options)
+        pushed = page_texts(request.condition, table, reading.refused(table), beside=_OWN_NODES)
+        if order is None and len(pushed) > 1:
+            pushed = ("",)
+        addresses = [reading.address(table, " and ".join(filter(None, (text, one))), *options) for one in pushed]
+        if any(len(address) > LONGEST_ADDRESS for address in addresses):
+            pushed, addresses = ("",), [reading.address(table, text, *options)]
         try:
-            return reading.page(address, rows, reader)
+            return _together([reading.page(address, rows, reader) for address in addresses], order)
         except RequestRefused as refusal:
-            reading.widen(table, request.condition if pushed else None, refusal)
+            reading.widen(table, request.condition if any(pushed) else None, refusal)
+
+
+def _together(pages: list[Page], order: str | None) -> Page:
+    """Put the pages of several requests together, up to where each of them has told everything; each record once."""
+    if len(pages) == 1 or order is None:
+        return pages[0]
+    if not all(page.frame.get_column(order).is_sorted() for page in pages):
+        # Whoever reads on must not go behind the last of them: the order of what is returned here tells.
+        return next(page for page in pages if not page.frame.get_column(order).is_sorted())
+    more = [page for page in pages if page.next_link is not None]
+    frame = pl.concat([page.frame for page in pages])
+    told = [page.frame.get_column(order)[-1] for page in more if page.frame.height]
+    if len(told) < len(more):
+        return next(page for page in more if page.frame.is_empty())
+    if told:
+        frame = frame.filter(pl.col(order).is_null() | (pl.col(order) <= min(told)))
+    frame = frame.unique(ID, keep="last", maintain_order=True).sort(order)
+    return Page(frame, more[0].next_link if more else None)
 
 
 def expired(system: str, table: str) -> FeedExpired:

@@ -30,6 +30,9 @@ MOST_NODES = 90
 LONGEST_FILTER = 6_000
 """Characters of one filter; in an address most of them may become three."""
 
+MOST_REQUESTS = 4
+"""Into how many requests each page of a feed may be split before its condition is rather widened."""
+
 MOST_ALTERNATIVES = 12
 """Into how many requests a condition may be split before it is rather widened."""
 
@@ -71,16 +74,19 @@ def filter_texts(condition: Filter | None, table: ApiTable, refused: Set[str] = 
     return tuple(text for alternative in _written(condition, table, refused) for text in _texts(alternative))
 
 
-def filter_text(condition: Filter | None, table: ApiTable, refused: Set[str] = frozenset(), *, beside: int = 0) -> str:
-    """Return one filter that lets through every record that satisfies the condition (`''`: none can be written).
+def page_texts(
+    condition: Filter | None, table: ApiTable, refused: Set[str] = frozenset(), *, beside: int = 0
+) -> tuple[str, ...]:
+    """Return filters, one for each request of a page, that together let through every record that satisfies the condition.
 
-    `beside` is how many nodes the filter has besides.
+    A condition with `or` between fields, which the service does not know, becomes one for each alternative: `a eq 1 or b eq 2`
+    is asked for as `a eq 1`, and as `b eq 2`. Where that would be too many requests, one filter lets more through.
     """
     alternatives = _written(condition, table, refused)
-    if len(alternatives) != 1:
-        return ""
-    fitting = _fitting(alternatives[0], MOST_NODES - beside)
-    return " and ".join(group.text for group in fitting)
+    texts = [
+        " and ".join(group.text for group in _fitting(alternative, MOST_NODES - beside)) for alternative in alternatives
+    ]
+    return tuple(dict.fromkeys(texts)) if 0 < len(texts) <= MOST_REQUESTS and all(texts) else ("",)
 
 
 def _written(condition: Filter | None, table: ApiTable, refused: Set[str]) -> Alternatives:

@@ -239,6 +239,57 @@ def test_a_condition_goes_along(standard: Company) -> None:
     assert "code eq 'B'" in standard.sent[-1]
 
 
+@pytest.mark.parametrize("rows", [2, 3, 7, 500])
+@pytest.mark.parametrize("route", ["own", "standard"])
+def test_a_condition_with_or_between_fields_is_asked_for_in_pieces(
+    route: str, rows: int, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    company: Company = request.getfixturevalue(route)
+    monkeypatch.setattr("twinrow.connectors.odata.time_feed.FEWEST_ROWS", rows)
+    wanted = []
+    for number in range(24):
+        code, name = f"{'AB'[number % 2]}{number}", ("1", "22", "333")[number % 3]
+        company.site.post("shipmentMethods", {"code": code, "displayName": name})
+        if number % 2 == 0 or number % 3 == 0:
+            wanted.append(code)
+    condition = parse_filter("startswith(code, 'A') or displayName eq '1'")
+    company.requests.clear()
+
+    pages = read(company, condition=condition, rows=rows)
+
+    assert codes(pages) == wanted, "each once, in the order in which they were changed"
+    asked = [one for one in company.sent if "shipmentMethods?" in one]
+    assert all(("startswith(code,'A')" in one) != ("displayName eq '1'" in one) for one in asked)
+    assert codes(read(company, pages[-1].watermark, condition=condition)) in ([], wanted), (
+        "the overlap of a feed by time"
+    )
+    if pages[0].cursor is not None and len(pages) > 1:
+        rest = read(company, cursor=pages[0].cursor, condition=condition, rows=rows)
+        assert codes(pages[:1]) + codes(rest) == wanted
+    company.site.post("shipmentMethods", {"code": "A-NEW"})
+    company.site.post("shipmentMethods", {"code": "B-NEW", "displayName": "2"})
+    later = codes(read(company, pages[-1].watermark, condition=condition))
+    assert "A-NEW" in later
+    assert "B-NEW" not in later
+
+
+def test_one_of_several_requests_for_a_page_that_is_out_of_order_is_noticed(own: Company) -> None:
+    for code in "ABC":
+        own.site.post("shipmentMethods", {"code": code, "displayName": "1"})
+
+    def turned(request: httpx2.Request) -> httpx2.Response | None:
+        if "displayName" not in str(request.url.query):
+            return None
+        answer = own.site.answer("GET", str(request.url))
+        page = msgspec.json.decode(answer.body)
+        page["value"].reverse()
+        return said(200, page)
+
+    own.override = turned
+    with pytest.raises(SystemUnavailable, match="order of systemRowVersion"):
+        read(own, condition=parse_filter("code eq 'A' or displayName eq '1'"))
+
+
 def test_a_condition_that_the_service_refuses_is_left_to_the_reader(own: Company) -> None:
     own.site.post("customers", {"displayName": "Ann"})
     condition = parse_filter("currencyCode eq 'EUR'")

@@ -13,7 +13,7 @@ from tests.unit.connectors.business_central.company import Company
 
 from twinrow.batch.columns import ID
 from twinrow.batch.filters import filter_expression
-from twinrow.connectors.business_central.filters import LONGEST_FILTER, MOST_NODES, filter_text, filter_texts
+from twinrow.connectors.business_central.filters import LONGEST_FILTER, MOST_NODES, filter_texts, page_texts
 from twinrow.connectors.business_central.tables import ApiTable
 from twinrow.model.filters import And, Comparison, Filter, Not, Or, TextMatch, parse_filter
 
@@ -136,12 +136,25 @@ def test_a_field_that_the_service_refuses_is_left_out(customers: ApiTable) -> No
     assert filter_texts(condition, customers, frozenset({"currencyCode"})) == ("number eq '1'",)
 
 
-def test_a_feed_has_one_filter(customers: ApiTable) -> None:
-    assert filter_text(parse_filter("contact eq '1' or state eq '2'"), customers) == ""
-    assert filter_text(parse_filter("creditLimit eq null"), customers) == ""
-    assert filter_text(parse_filter("blocked eq ' '"), customers, beside=12) == "blocked eq '_x0020_'"
+def test_a_page_of_a_feed_is_asked_for_by_few_requests(customers: ApiTable) -> None:
+    def texts(text: str, beside: int = 0) -> tuple[str, ...]:
+        return page_texts(parse_filter(text), customers, beside=beside)
+
+    assert texts("number eq '1' or contact eq '2'") == ("number eq '1'", "contact eq '2'")
+    assert texts("blocked eq ' ' and (number eq '1' or contact eq '2')") == (
+        "blocked eq '_x0020_' and number eq '1'",
+        "blocked eq '_x0020_' and contact eq '2'",
+    )
+    assert texts("number eq '1' or number eq '2'") == ("(number eq '1' or number eq '2')",)
+    assert texts("number eq '1' or creditLimit ne 2") == ("",), (
+        "a part that cannot be asked for lets everything through"
+    )
+    assert texts("creditLimit eq null") == ("",)
+    assert texts("blocked eq ' '", 12) == ("blocked eq '_x0020_'",)
     many = Comparison("number", "in", tuple(str(number) for number in range(100)))
-    assert filter_text(And((many, Comparison("contact", "eq", "1"))), customers) == "contact eq '1'"
+    assert page_texts(And((many, Comparison("contact", "eq", "1"))), customers) == ("contact eq '1'",)
+    five = " or ".join(f"{name} eq '1'" for name in ("contact", "state", "city", "number", "website"))
+    assert texts(five) == ("",), "many requests for each page take longer than a page that lets more through"
 
 
 # Whatever the condition, a record that satisfies it is let through: tried with the sandbox as judge.
