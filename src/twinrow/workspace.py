@@ -13,6 +13,7 @@ from typing import Any, Self, overload
 import polars as pl
 
 from twinrow.actions import (
+    conflicts,
     coupling,
     journal,
     mappings,
@@ -26,6 +27,7 @@ from twinrow.actions import (
     verification,
     work,
 )
+from twinrow.actions.conflicts import ReadableConflict, Resolution
 from twinrow.actions.context import ActionContext
 from twinrow.actions.journal import JournalPage
 from twinrow.actions.mapping_changes import MappingChange
@@ -314,6 +316,21 @@ class Workspace:
     def list_conflicts(self, mapping: str | None = None, limit: int = 1_000) -> list[Conflict]:
         """Return the open conflicts, oldest first."""
         return work.list_conflicts(self.context, mapping, limit)
+
+    def describe_conflicts(self, found: Sequence[Conflict]) -> list[ReadableConflict]:
+        """Return conflicts as people read them: records by label, values in their types."""
+        return conflicts.describe_conflicts(self.context, found)
+
+    def resolve_conflicts(
+        self,
+        numbers: Sequence[int] = (),
+        *,
+        mapping: str | None = None,
+        take: str | None = None,
+        value: str | None = None,
+    ) -> Resolution:
+        """Settle conflicts by taking one side's value, or by a value for both; see `actions.conflicts`."""
+        return conflicts.resolve_conflicts(self.context, numbers, mapping=mapping, take=take, value=value)
 
     def list_pending(self, mapping: str | None = None, limit: int = 1_000) -> list[PendingRecord]:
         """Return the records that wait or were set aside, oldest first."""

@@ -75,6 +75,7 @@ may come. Times are in ISO form and UTC, spans are seconds, decimals are texts, 
 | `jobs show` | a run |
 | `jobs list` | `jobs`, each with the number of its `run` |
 | `errors list`, `conflicts list`, `pending list` | `errors`, `conflicts`, `pending` |
+| `conflicts resolve` | `settled` (numbers), `refused` with `id` and `reason`, `runs` (numbers), `failed` (records) |
 | `pending retry` | `mapping`, `retried` |
 | `journal show` | `writes`, newest first; `next` is what `--after` takes to go on, null at the end |
 | `undo` | an undo; `undo_run` is null with `--plan`, `refused` not 0 where the exit code is 1 |

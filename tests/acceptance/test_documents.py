@@ -68,8 +68,8 @@ PENDING = {
     "since",
     "at",
 }
-CONFLICT = {"id", "job", "mapping", "field", "local", "integration", "since", "at"}
-CONFLICT_SIDE = {"record", "field", "value", "caption", "before", "before_known", "modified_at", "modified_by"}
+CONFLICT = {"id", "job", "mapping", "field", "label", "local", "integration", "since", "at"}
+CONFLICT_SIDE = {"record", "label", "field", "value", "caption", "before", "before_known", "modified_at", "modified_by"}
 WRITE = {
     "number",
     "mapping",
@@ -183,6 +183,14 @@ def test_lists_are_documents(synchronized: SandboxPair, terminal: Terminal) -> N
     assert keys(conflict["local"]) == keys(conflict["integration"]) == CONFLICT_SIDE
     assert (conflict["local"]["value"], conflict["integration"]["value"]) == ("There", "Here")
     assert conflict["local"]["before"] == conflict["integration"]["before"] == accounts[1]["name"]
+    assert conflict["label"] == f"{customer['No.']} There"
+    assert f"{conflict['id']}  CUSTOMER" in terminal.run("conflicts", "list").out
+    terminal.run("conflicts", "resolve", "--all", "--take", "local", code=2)
+    terminal.run("conflicts", "resolve", str(conflict["id"]), code=2)
+    resolved = terminal.read("conflicts", "resolve", str(conflict["id"]), "--take", "local")
+    assert (resolved["settled"], resolved["refused"], resolved["failed"]) == ([conflict["id"]], [], 0)
+    assert terminal.read("conflicts", "list") == {"conflicts": []}
+    assert "There" in {row["name"] for row in rows(synchronized, "account")}
 
     pending = terminal.read("pending", "list")["pending"]
     assert {frozenset(record) for record in pending} == {frozenset(PENDING)}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import typer
 
+from twinrow.cli.conflicts import conflicts
 from twinrow.cli.connections import connection
 from twinrow.cli.coupling import couple, couplings
 from twinrow.cli.demo import demo
@@ -22,7 +23,7 @@ from twinrow.cli.sync import sync
 from twinrow.cli.systems import system
 from twinrow.cli.undo import undo
 from twinrow.cli.verify import verify
-from twinrow.cli.work import conflicts, errors, jobs, pending, status
+from twinrow.cli.work import errors, jobs, pending, status
 
 application = typer.Typer(
     name="twinrow",

@@ -17,6 +17,7 @@ import typer
 from twinrow.model.sides import Side
 
 if TYPE_CHECKING:
+    from twinrow.actions.conflicts import ReadableConflict
     from twinrow.actions.journal import Write
     from twinrow.actions.mapping_changes import MappingChange
     from twinrow.actions.plans import Plan, PlannedRecord
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from twinrow.actions.undo import UndoResult
     from twinrow.actions.verification import VerificationResult
     from twinrow.actions.work import MappingStatus
-    from twinrow.cli.conflict_values import ReadableConflict
     from twinrow.cli.naming import Names
     from twinrow.connectors.base import Capabilities, Check
     from twinrow.engine.fields import Unavailable
@@ -184,6 +184,7 @@ def conflict_document(conflict: ReadableConflict) -> Document:
         "job": conflict.job,
         "mapping": conflict.mapping.name,
         "field": conflict.key,
+        "label": conflict.label,
         **{side.value: asdict(said) for side, said in conflict.sides.items()},
         "since": conflict.since,
         "at": conflict.at,

@@ -152,12 +152,10 @@ def _print_document(
     round_: int | None,
     unavailable: Mapping[str, Sequence[Unavailable]],
 ) -> None:
-    from twinrow.cli.conflict_values import readable_conflicts
     from twinrow.cli.documents import print_document, run_document
 
     documents = [
-        run_document(run, names, readable_conflicts(opened.context, run.conflicts), unavailable[run.mapping])
-        for run in runs
+        run_document(run, names, opened.describe_conflicts(run.conflicts), unavailable[run.mapping]) for run in runs
     ]
     print_document({"round": round_, "succeeded": exit_code(runs) == 0, "runs": documents})
 

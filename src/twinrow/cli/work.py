@@ -1,4 +1,4 @@
-"""`twinrow jobs`, `errors`, `conflicts`, `pending` and `status`: looking at the work, and retrying what was set aside."""
+"""`twinrow jobs`, `errors`, `pending` and `status`: looking at the work, and retrying what was set aside."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from twinrow.cli.options import DEFAULT_STORE, AsJson, ConnectionName, Limit, OfMapping, Store
-from twinrow.cli.screen import card, number, plural, point, show, show_lines, span, table, told_value
+from twinrow.cli.screen import card, number, plural, point, show, show_lines, span, table
 from twinrow.cli.session import workspace
 
 if TYPE_CHECKING:
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from twinrow.actions.results import Job
     from twinrow.actions.work import MappingStatus
-    from twinrow.cli.conflict_values import ConflictingSide, ReadableConflict
     from twinrow.cli.naming import Names
     from twinrow.store.errors import ErrorRow
     from twinrow.store.pending import PendingRecord
@@ -23,13 +22,12 @@ if TYPE_CHECKING:
 
 jobs = typer.Typer(no_args_is_help=True, help="Jobs: what has run, and what came of it.")
 errors = typer.Typer(no_args_is_help=True, help="Errors: which records failed, why, and what to do.")
-conflicts = typer.Typer(no_args_is_help=True, help="Conflicts: fields that both sides changed to different values.")
 pending = typer.Typer(no_args_is_help=True, help="Pending records: those that wait, and those that were set aside.")
 
 _RECORDS_SHOWN = 5
 
 _REMEDIES = {
-    "CONFLICT": "twinrow conflicts list shows both values.",
+    "CONFLICT": "twinrow conflicts list shows both values, twinrow conflicts resolve settles them.",
     "WAITING": "Nothing, if that record will be coupled: then this one comes by itself.",
 }
 """What to do where an error names no remedy of its own, by the decision that failed."""
@@ -86,7 +84,6 @@ def show_run(
     store: Store = DEFAULT_STORE,
 ) -> None:
     """Show a run: its jobs, all their counters, and the errors that they recorded."""
-    from twinrow.cli.conflict_values import readable_conflicts
     from twinrow.cli.documents import print_document, run_document
     from twinrow.cli.naming import Names
 
@@ -94,7 +91,7 @@ def show_run(
         run = opened.show_run(number_)
         names = Names(opened)
         if as_json:
-            print_document(run_document(run, names, readable_conflicts(opened.context, run.conflicts), ()))
+            print_document(run_document(run, names, opened.describe_conflicts(run.conflicts), ()))
             return
         columns = [f">{names.direction(job.direction)}, job {job.id}" for job in run.jobs]
         rows = [
@@ -179,64 +176,6 @@ def _some(ids: Sequence[str | None], between: str = "\n") -> str:
     known = list(dict.fromkeys(id for id in ids if id is not None))
     more = len(known) - _RECORDS_SHOWN
     return between.join([*known[:_RECORDS_SHOWN], *([f"and {number(more)} more"] if more > 0 else [])])
-
-
-@conflicts.command(name="list")
-def list_conflicts(
-    mapping: OfMapping = None,
-    limit: Limit = 20,
-    as_json: AsJson = False,
-    connection: ConnectionName = None,
-    store: Store = DEFAULT_STORE,
-) -> None:
-    """List the open conflicts, oldest first: both values, the one before, and who changed it when."""
-    from twinrow.cli.conflict_values import readable_conflicts
-    from twinrow.cli.documents import conflict_document, print_document
-    from twinrow.cli.naming import Names
-
-    with workspace(store, connection) as opened:
-        found = readable_conflicts(opened.context, opened.list_conflicts(mapping, limit))
-        names = Names(opened)
-        if as_json:
-            print_document({"conflicts": [conflict_document(conflict) for conflict in found]})
-            return
-        if found:
-            show(*(_conflict_card(conflict, names) for conflict in found))
-    if not found:
-        show_lines(["There is no open conflict."])
-        return
-    if len(found) == limit:
-        show_lines([f"These are the oldest {number(limit)}; --limit shows more."])
-    show_lines(
-        [
-            "Next: make both values equal, or let one side win the whole record:",
-            "  twinrow sync MAPPING --record ID --direction to|from",
-        ]
-    )
-
-
-def _conflict_card(conflict: ReadableConflict, names: Names) -> Any:
-    from twinrow.cli.naming import field_name
-
-    lines: list[tuple[str, str | None]] = []
-    for side, said in conflict.sides.items():
-        system = names.systems[side.value]
-        lines += [
-            (system, f"{told_value(said.value, said.caption)}{_change(said)}"),
-            ("", f"record {said.record}" if said.record else None),
-        ]
-    return card(
-        f"{conflict.mapping.name}: {field_name(conflict.mapping, conflict.key)}, since {point(conflict.since)}", lines
-    )
-
-
-def _change(said: ConflictingSide) -> str:
-    parts = []
-    if said.before_known:
-        parts.append(f"before: {told_value(said.before)}")
-    if said.modified_at is not None:
-        parts.append(f"changed {point(said.modified_at)}{f' by {said.modified_by}' if said.modified_by else ''}")
-    return f" ({'; '.join(parts)})" if parts else ""
 
 
 @pending.command(name="list")

@@ -100,3 +100,18 @@ def conflicting_fields(connection: Connection, numbers: Sequence[int]) -> pl.Dat
     """Return which fields of couplings are in conflict: `coupling_id` and `field`, the key of the field mapping."""
     columns = {"coupling_id": pl.Int64(), "field": pl.String()}
     return select_in(connection, conflicts, columns, "coupling_id", list(numbers))
+
+
+def get_conflicts(connection: Connection, mappings: Sequence[StoredMapping], numbers: Sequence[int]) -> list[Conflict]:
+    """Return open conflicts of mappings by their numbers, oldest first; those that are not open any more are absent."""
+    statement = (
+        select(conflicts)
+        .where(conflicts.c.mapping_id.in_([mapping.id for mapping in mappings]), conflicts.c.id.in_(numbers))
+        .order_by(conflicts.c.id)
+    )
+    return [Conflict(**row._mapping) for row in connection.execute(statement)]
+
+
+def forget_conflicts(connection: Connection, numbers: Sequence[int]) -> None:
+    """Forget conflicts: somebody has said who wins."""
+    delete_in(connection, conflicts, "id", numbers)
