@@ -19,6 +19,7 @@ from twinrow.actions import (
     mappings,
     plans,
     reset,
+    restraints,
     setup,
     synchronization,
     systems,
@@ -45,11 +46,13 @@ from twinrow.model.errors import ConfigurationError, MappingProblem
 from twinrow.model.mapping import FieldMapping, TableMapping
 from twinrow.model.protocols import Clock, Secrets
 from twinrow.model.rules import AnyRule
+from twinrow.model.sides import Side
 from twinrow.model.tables import Table
 from twinrow.store.conflicts import Conflict
 from twinrow.store.database import open_database
 from twinrow.store.errors import ErrorRow
 from twinrow.store.pending import PendingRecord
+from twinrow.store.restraints import Stop
 from twinrow.store.retention import Retention
 from twinrow.store.systems import Pair, System
 
@@ -166,6 +169,32 @@ class Workspace:
         return setup.setup_connection(
             self.context, ownership_model=ownership_model, check_owners=check_owners, standard=standard
         )
+
+    # What keeps runs from writing.
+
+    def stop_everything(self, reason: str = "") -> Stop:
+        """Let no run of the store write any more; see `actions.restraints`."""
+        return restraints.stop_everything(self.context, reason)
+
+    def resume_everything(self) -> Stop | None:
+        """Let runs begin again; return the stop that was lifted."""
+        return restraints.resume_everything(self.context)
+
+    def show_stop(self) -> Stop | None:
+        """Return the stop, if everything is stopped."""
+        return restraints.show_stop(self.context)
+
+    def make_read_only(self, sides: str) -> frozenset[Side]:
+        """Say to which sides of the connection nothing may be written: `none`, `local`, `integration` or `both`."""
+        return restraints.make_read_only(self.context, sides)
+
+    def show_read_only(self) -> frozenset[Side]:
+        """Return the sides of the connection to which nothing may be written."""
+        return restraints.show_read_only(self.context)
+
+    def accept_system(self, name: str, *, keep_couplings: bool) -> dict[str, int]:
+        """Go on with a system whose settings lead to another environment than before; see `actions.restraints`."""
+        return restraints.accept_system(self.context, name, keep_couplings=keep_couplings)
 
     # Mappings.
 

@@ -245,7 +245,9 @@ def test_what_is_set_up_is_documents(synchronized: SandboxPair, terminal: Termin
     assert table["key"] == "accountid"
     assert "name" in {field["name"] for field in table["fields"]}
     (connection,) = terminal.read("connection", "list")["connections"]
-    assert connection == terminal.read("connection", "show")
+    shown = terminal.read("connection", "show")
+    assert shown.pop("read_only") == []
+    assert connection == shown
     assert keys(connection) == {"name", "local", "integration", "settings"}
     assert len(terminal.read("mapping", "list")["mappings"]) == 7
     assert terminal.read("mapping", "show", "CUSTOMER")["integration_table"] == "account"

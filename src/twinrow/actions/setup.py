@@ -14,6 +14,7 @@ import polars as pl
 
 from twinrow.actions.context import ActionContext
 from twinrow.actions.mappings import save_mappings, standard_for
+from twinrow.actions.restraints import check_writable
 from twinrow.batch.columns import ID, VERSION, column_type
 from twinrow.connectors.base import ERROR, MARK, STATUS, Connector, CreateKeys, Status, WriteKind, WriteRequest
 from twinrow.engine.identity import derive_ids
@@ -58,6 +59,7 @@ def setup_connection(
     ownership_model = ownership_model or pair.settings.get("ownership_model", "team")
     if ownership_model not in OWNERSHIP_MODELS:
         raise UnknownName("ownership model", ownership_model, OWNERSHIP_MODELS)
+    check_writable(context, [Side.INTEGRATION])
     local, integration = (context.connector(pair.system(side)) for side in Side)
     result = SetUp(pair)
     settings: dict[str, Any] = dict(pair.settings) | {"ownership_model": ownership_model}

@@ -73,7 +73,7 @@ def synchronize_all(
 
 
 def names_in_order(context: ActionContext, mappings: Sequence[str] = ()) -> list[str]:
-    """Return the names of mappings (all of the connection, or those named) in dependency order.
+    """Return the names of mappings (all of the connection that are enabled, or those named) in dependency order.
 
     Raises `UnknownName`, and `ConfigurationError` where there is none.
     """
@@ -83,6 +83,10 @@ def names_in_order(context: ActionContext, mappings: Sequence[str] = ()) -> list
         if name not in names:
             raise UnknownName("mapping", name, sorted(names))
     wanted = [s.mapping for s in known if (s.name in mappings if mappings else s.mapping.enabled)]
+    if known and not wanted:
+        raise ConfigurationError(
+            "No mapping is enabled", remedy="To let one run again: twinrow mapping enable MAPPING."
+        )
     if not wanted:
         raise ConfigurationError(
             "There is no mapping yet",

@@ -19,6 +19,7 @@ from twinrow.cli.mappings import mapping
 from twinrow.cli.plans import plan
 from twinrow.cli.rules import rule
 from twinrow.cli.sandbox import sandbox
+from twinrow.cli.stopping import resume, stop
 from twinrow.cli.sync import sync
 from twinrow.cli.systems import system
 from twinrow.cli.undo import undo
@@ -54,6 +55,8 @@ application.command(rich_help_panel=WORKING)(sync)
 application.add_typer(plan, name="plan", rich_help_panel=WORKING)
 application.command(rich_help_panel=WORKING)(couple)
 application.command(rich_help_panel=WORKING)(undo)
+application.command(rich_help_panel=WORKING)(stop)
+application.command(rich_help_panel=WORKING)(resume)
 application.command(rich_help_panel=LOOKING)(status)
 application.command(rich_help_panel=LOOKING)(verify)
 application.add_typer(jobs, name="jobs", rich_help_panel=LOOKING)

@@ -63,15 +63,39 @@ def show_(as_json: AsJson = False, connection_name: ConnectionName = None, store
 
     with workspace(store, connection_name) as opened:
         pair = opened.show_connection()
+        held = opened.show_read_only()
     if as_json:
-        print_document(connection_document(pair))
+        print_document(connection_document(pair) | {"read_only": sorted(held)})
         return
     rows = [
         ("local", f"{pair.local.name} ({pair.local.kind})"),
         ("integration", f"{pair.integration.name} ({pair.integration.kind})"),
+        *(("read only", pair.system(side).name) for side in sorted(held, reverse=True)),
         *((name.replace("_", " "), "" if value is None else str(value)) for name, value in pair.settings.items()),
     ]
     show(table((pair.name, ""), rows))
+
+
+@connection.command(name="read-only")
+def read_only(
+    sides: Annotated[
+        Literal["none", "local", "integration", "both"],
+        typer.Argument(metavar="none|local|integration|both", help="To which sides nothing may be written."),
+    ],
+    connection_name: ConnectionName = None,
+    store: Store = DEFAULT_STORE,
+) -> None:
+    """Say to which sides of a connection nothing may be written, for runs that begin from now on.
+
+    A run leaves the direction out that would write there; where none is left, it is refused. `sync --plan` shows what it
+    would do.
+    """
+    with workspace(store, connection_name) as opened:
+        held = opened.make_read_only(sides)
+        pair = opened.show_connection()
+    names = " and ".join(pair.system(side).name for side in sorted(held, reverse=True))
+    told = f"Nothing is written to {names}." if held else f"Both systems of {pair.name} may be written."
+    show_lines([told, "Next: twinrow sync --plan" if held else "Next: twinrow sync"])
 
 
 @connection.command()

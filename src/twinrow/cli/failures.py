@@ -38,6 +38,8 @@ ORDER = (
     "plan",
     "couple",
     "undo",
+    "stop",
+    "resume",
     "status",
     "verify",
     "jobs",

@@ -164,6 +164,37 @@ def list_(as_json: AsJson = False, store: Store = DEFAULT_STORE) -> None:
     show(table(("System", "Kind", "Settings"), rows))
 
 
+@system.command()
+def accept(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The system.")],
+    keep_couplings: Annotated[
+        bool | None,
+        typer.Option(
+            "--keep-couplings/--forget-couplings",
+            metavar="",
+            help="Its records are those of before under the same ids; or they are others.",
+            show_default=False,
+        ),
+    ] = None,
+    store: Store = DEFAULT_STORE,
+) -> None:
+    """Go on with a system whose settings lead to another environment than the one its couplings were made with.
+
+    With --keep-couplings (it was moved, or restored) all its records are read again and compared; with --forget-couplings
+    nothing is coupled any more. The records stay as they are.
+    """
+    if keep_couplings is None:
+        raise typer.BadParameter("Say --keep-couplings or --forget-couplings.", param_hint="--keep-couplings")
+    with workspace(store) as opened:
+        concerned = opened.accept_system(name, keep_couplings=keep_couplings)
+    if not concerned:
+        show_lines([f"{name} leads to the environment that is known already."])
+        return
+    kept = "kept" if keep_couplings else "forgotten"
+    show_lines([f"{mapping}: {plural(count, 'coupling')} {kept}." for mapping, count in concerned.items()])
+    show_lines(["Next: twinrow verify MAPPING, then twinrow sync" if keep_couplings else "Next: twinrow sync --plan"])
+
+
 @system.command(name="test")
 def run_checks(
     names: Annotated[

@@ -24,6 +24,7 @@ _MEANING = {
     "skipped": "set aside until it is retried",
     "pending": "tried again by the next run",
     "awaiting": "carried by the next run",
+    "undone": "stays so until either side changes",
     "outside filter": "does not take part any more",
     "by rule": "as the mapping wants it",
 }

@@ -276,12 +276,25 @@ def status(as_json: AsJson = False, connection: ConnectionName = None, store: St
 
     with workspace(store, connection) as opened:
         found = opened.status()
+        stop = opened.show_stop()
+        held = opened.show_read_only() if found else frozenset()
+        names = {side: opened.show_connection().system(side).name for side in held}
     if as_json:
-        print_document({"mappings": [status_document(one) for one in found]})
+        print_document(
+            {
+                "mappings": [status_document(one) for one in found],
+                "stopped": {"by": stop.who, "since": stop.since, "reason": stop.reason} if stop else None,
+                "read_only": sorted(held),
+            }
+        )
         return
     if not found:
         show_lines(["There is no mapping yet.", "Next: twinrow connection setup, or twinrow mapping apply FILE"])
         return
+    if stop is not None:
+        why = f": {stop.reason}" if stop.reason else ""
+        show_lines([f"Everything is stopped since {point(stop.since)}, by {stop.who}{why}. Next: twinrow resume", ""])
+    show_lines(f"Nothing is written to {name}: the connection is read only." for name in names.values())
     rows = [
         (
             one.mapping,

@@ -32,6 +32,7 @@ from twinrow.model.tables import Field
 from twinrow.store.intents import AMENDING, Intent, open_intents, remove_intents, save_intent
 from twinrow.store.journal import UNMAPPED
 from twinrow.store.leases import check_fence
+from twinrow.store.restraints import check_stop
 
 RECORD = {"coupling_id": pl.Int64(), "source_id": pl.String(), "destination_id": pl.String()}
 """The columns that name a record of an amendment."""
@@ -175,7 +176,8 @@ def send(amendment: Amendment, kind: str, request: WriteRequest, rows: pl.DataFr
     shared, destination = amendment.shared, amendment.context.destination
     deadline = destination.connector.now() + destination.connector.request_lifetime
     with shared.database.transaction() as connection:
-        check_fence(connection, shared.lease)
+        if check_fence(connection, shared.lease):
+            check_stop(connection)
         number = save_intent(connection, shared.lease, amendment.run_id, amendment.context.pass_, kind, deadline, rows)
     try:
         results = destination.connector.write(request)

@@ -306,6 +306,22 @@ def _from_template(plan: FieldPlan, comparison: Comparison) -> pl.Expr:
     return any_of(found)
 
 
+def undone_fields(found: pl.DataFrame, undone: pl.DataFrame) -> pl.DataFrame:
+    """Recognize the fields that differ because a write was undone (`store.undone`), and have the values of then."""
+    told = undone.select("coupling_id", pl.col("field").alias("identity"), "local_value", "integration_value")
+    joined = found.join(told, on=["coupling_id", "identity"], how="left", maintain_order="left")
+    there = pl.any_horizontal(pl.col(f"{side.value}_value").is_not_null() for side in Side)
+    same = pl.all_horizontal(
+        pl.col(f"{side.value}_value").is_null() | pl.col(f"{side.value}_value").eq_missing(pl.col(side.value))
+        for side in Side
+    )
+    here = there & same
+    return joined.with_columns(
+        pl.when(here).then(pl.lit(DifferenceKind.UNDONE.value)).otherwise(pl.col("kind")).alias("kind"),
+        pl.when(here).then(pl.lit(None, dtype=pl.String)).otherwise(pl.col("reason")).alias("reason"),
+    ).select(list(DIFFERENCE_SCHEMA))
+
+
 def own_forms(found: pl.DataFrame, answers: pl.DataFrame) -> pl.DataFrame:
     """Recognize the values that are a system's own form of what was written.
 

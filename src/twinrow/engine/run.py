@@ -6,7 +6,7 @@ A run that was broken off is gone on with where it stood, with what had been ask
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, fields, replace
 from functools import cache
@@ -14,13 +14,13 @@ from typing import Any
 
 import msgspec
 from msgspec.structs import replace as replace_options
-from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from twinrow.batch.hooks import Rule
 from twinrow.connectors.base import Connector
 from twinrow.engine.amend import Amendment, Amendments, Asked
 from twinrow.engine.changes import is_guid
+from twinrow.engine.circumstances import READ_ONLY, check_systems, read_only
 from twinrow.engine.clearing import clear_up
 from twinrow.engine.context import End, EngineSettings, MappingContext, PassContext, ReadContext, RunContext, RunOptions
 from twinrow.engine.fields import FieldPlans, plan_fields
@@ -30,16 +30,16 @@ from twinrow.engine.passes import PassRun, Progress
 from twinrow.engine.planning import plan_pass
 from twinrow.engine.rule_inputs import check_inputs
 from twinrow.engine.stages import Planner
-from twinrow.model.errors import ConfigurationError, LeaseLost, RecordNotFound, TwinrowError, UnknownName
+from twinrow.model.errors import ConfigurationError, LeaseLost, RecordNotFound, Stopped, TwinrowError, UnknownName
 from twinrow.model.filters import settings_as_variables
 from twinrow.model.outcomes import Counters
 from twinrow.model.protocols import Clock
 from twinrow.model.rules import TransformationRule
 from twinrow.model.sides import Pass, Side
-from twinrow.store.couplings import count_couplings
 from twinrow.store.database import Database
 from twinrow.store.leases import Lease, beat, read_lease, release_lease, take_lease, this_process
 from twinrow.store.mappings import StoredMapping, fix_keys, list_mappings, shape_id
+from twinrow.store.restraints import check_stop, read_only_sides
 from twinrow.store.retention import prune_if_due
 from twinrow.store.runs import (
     FAILED,
@@ -56,7 +56,6 @@ from twinrow.store.runs import (
     tell_of_job,
     unfinished_run,
 )
-from twinrow.store.systems import get_setting, set_setting
 
 SYNCHRONIZATION = "synchronization"
 NOT_THAT_WAY = "The mapping does not go in this direction."
@@ -89,6 +88,9 @@ class Engine:
             raise ConfigurationError(
                 f"The mapping {name} is disabled", remedy=f"To let it run again: twinrow mapping enable {name}."
             )
+        with self.database.reading() as connection:
+            check_stop(connection)
+            read_only(connection, mapping, _possible(mapping, _asked(mapping, options)))
         ends = self._ends(mapping)
         _check_named(options, ends)
         try:
@@ -101,7 +103,8 @@ class Engine:
         while resumed:
             with self._lease(mapping, msgspec.to_builtins(options), round_id) as (lease, run, resumed):
                 with self.database.transaction() as connection:
-                    _check_systems(connection, mapping, environments)
+                    check_stop(connection)
+                    check_systems(connection, mapping, environments)
                     guids = {side: ends[side].table.key_is_guid for side in Side}
                     stored = fix_keys(connection, mapping.id, guids[Side.LOCAL], guids[Side.INTEGRATION])
                     asked = msgspec.convert(dict(run.options), RunOptions)
@@ -169,7 +172,7 @@ class Engine:
         rules, plans = self._fields(mapping, ends)
         environments = self._environments()
         with self.database.transaction() as connection:
-            _check_systems(connection, mapping, environments)
+            check_systems(connection, mapping, environments)
             guids = {side: ends[side].table.key_is_guid for side in Side}
             mapping = fix_keys(connection, mapping.id, guids[Side.LOCAL], guids[Side.INTEGRATION])
             known = {one.name: one for one in list_mappings(connection, mapping.connection_id)}
@@ -195,12 +198,15 @@ class Engine:
         Raises as `run` does.
         """
         mapping = self.mappings[name]
+        with self.database.reading() as connection:
+            check_stop(connection)
         ends = self._ends(mapping)
         rules, plans = self._fields(mapping, ends)
         environments = self._environments()
         with self._lease(mapping, msgspec.to_builtins(asked), None, resume=False) as (lease, run, _):
             with self.database.transaction() as connection:
-                _check_systems(connection, mapping, environments)
+                check_stop(connection)
+                check_systems(connection, mapping, environments)
                 guids = {side: ends[side].table.key_is_guid for side in Side}
                 mapping = fix_keys(connection, mapping.id, guids[Side.LOCAL], guids[Side.INTEGRATION])
                 known = {one.name: one for one in list_mappings(connection, mapping.connection_id)}
@@ -212,6 +218,7 @@ class Engine:
             @cache
             def writing(pass_: Pass) -> Amendment:
                 with self.database.transaction() as connection:
+                    read_only(connection, mapping, [pass_])
                     job = start_job(connection, run, asked.amendment, pass_, self.clock.now())
                 return Amendment(PassContext(shared, pass_, job, shape), asked, run.id)
 
@@ -260,7 +267,8 @@ class Engine:
         """Append options that the run has met and nothing is coupled to, and tell of it on the job that met them."""
         with self.database.reading() as connection:
             jobs = [job for job in jobs_of_run(connection, shared.run.id) if job.pass_ is Pass.FROM]
-        told = append_options(shared, self.run) if jobs else None
+            held = read_only_sides(connection, shared.mapping.connection_id)
+        told = append_options(shared, self.run) if jobs and Side.LOCAL not in held else None
         if told is not None:
             with self.database.transaction() as connection:
                 tell_of_job(connection, jobs[0].id, told)
@@ -279,7 +287,9 @@ class Engine:
         return ends
 
     def _passes(self, shared: RunContext, shape: int, progress: Progress | None) -> None:
-        asked = [Pass(value) for value in shared.options.passes] or shared.mapping.mapping.direction.passes
+        asked = _asked(shared.mapping, shared.options)
+        with self.database.reading() as connection:
+            held = read_only(connection, shared.mapping, _possible(shared.mapping, asked))
         open_passes = []
         waiting = clear_up(shared, shape)
         for pass_ in Pass:
@@ -290,6 +300,10 @@ class Engine:
                     job = job or start_job(connection, shared.run, SYNCHRONIZATION, pass_, self.clock.now())
                     if pass_ not in shared.mapping.mapping.direction.passes:
                         finish_job(connection, job.id, NOT_THAT_WAY, self.clock.now())
+                        continue
+                    if pass_.destination in held:
+                        message = READ_ONLY.format(side=pass_.destination.value)
+                        finish_job(connection, job.id, message, self.clock.now())
                         continue
                 if job.state != FINISHED:
                     open_passes.append(PassRun(PassContext(shared, pass_, job, shape), progress, waiting[pass_]))
@@ -314,6 +328,11 @@ class Engine:
             try:
                 yield lease, run, broken_off is not None
             except LeaseLost:
+                raise
+            except Stopped:
+                # As when it is broken off: the next run goes on where this one stands.
+                with self.database.transaction() as connection:
+                    release_lease(connection, lease)
                 raise
             except Exception as error:
                 self._end(lease, run, FAILED, str(error) if isinstance(error, TwinrowError) else repr(error))
@@ -360,19 +379,12 @@ def _as_asked(stored: StoredMapping, options: RunOptions) -> StoredMapping:
     return stored if going is None else replace(stored, mapping=going)
 
 
-def _check_systems(connection: Connection, mapping: StoredMapping, environments: Mapping[Side, str]) -> None:
-    """Refuse to go on with couplings whose ids belong to another system than the one that now has its name."""
-    for side, environment in environments.items():
-        name = f"system of mapping {mapping.id}: {side.value}"
-        known = get_setting(connection, name)
-        if known not in (None, environment) and count_couplings(connection, mapping):
-            raise ConfigurationError(
-                f"The {side.value} system is another one than the couplings of {mapping.name} were made with",
-                cause=f"They belong to {known}; its settings now lead to {environment}.",
-                remedy="Correct the settings, or add the other system under a name and with a connection of its own.",
-            )
-        if known != environment:
-            set_setting(connection, name, environment)
+def _asked(mapping: StoredMapping, options: RunOptions) -> Sequence[Pass]:
+    return [Pass(value) for value in options.passes] or mapping.mapping.direction.passes
+
+
+def _possible(mapping: StoredMapping, asked: Sequence[Pass]) -> list[Pass]:
+    return [pass_ for pass_ in asked if pass_ in mapping.mapping.direction.passes]
 
 
 def _check_named(options: RunOptions, ends: Mapping[Side, End]) -> None:

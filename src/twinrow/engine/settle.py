@@ -40,6 +40,7 @@ from twinrow.store.intents import keep_in_intent
 from twinrow.store.journal import NEW, OLD, UNMAPPED, add_entry
 from twinrow.store.leases import check_fence
 from twinrow.store.pending import PENDING_SCHEMA, clear_conflicts, clear_pending, save_pending, save_unresolved
+from twinrow.store.restraints import check_stop
 from twinrow.store.runs import advance_job
 from twinrow.store.watermarks import remember_seen
 
@@ -67,11 +68,13 @@ class Batch:
 
 
 def settle(context: PassContext, batch: Batch, stage: str, cursor: str | None) -> Counters:
-    """Store what the batch came to, and return its counters. Raises `LeaseLost` when another process has the run."""
+    """Store what the batch came to, and return its counters. Raises `LeaseLost` when another process has the run, and `Stopped`,
+    when all is stored, where everything was stopped.
+    """
     now = context.shared.clock.now()
     frame = _final(context, batch.looked_at)
     with context.database.transaction() as connection:
-        check_fence(connection, context.shared.lease)
+        stopped = check_fence(connection, context.shared.lease)
         _remove(connection, context, frame)
         frame = _couple(connection, context, frame)
         _store_bases(connection, context, frame)
@@ -94,6 +97,9 @@ def settle(context: PassContext, batch: Batch, stage: str, cursor: str | None) -
         if batch.echoes is not None:
             counters += Counters(read=batch.echoes.height, unchanged=batch.echoes.height)
         advance_job(connection, context.job.id, counters, reasons, stage, cursor)
+    if stopped:
+        with context.database.reading() as connection:
+            check_stop(connection)
     return counters
 
 

@@ -40,6 +40,7 @@ from twinrow.engine.differences import (
     now,
     own_forms,
     problem,
+    undone_fields,
     whole,
     would_be,
 )
@@ -55,6 +56,7 @@ from twinrow.store.conflicts import conflicting_fields
 from twinrow.store.couplings import State, by_number, by_record, coupling_numbers, coupling_range
 from twinrow.store.journal import last_answers
 from twinrow.store.pending import pending_messages
+from twinrow.store.undone import read_undone
 from twinrow.store.watermarks import read_watermark, was_seen
 
 Progress = Callable[[str, int], None]
@@ -356,6 +358,7 @@ class Verification:
             states = by_number(connection, mapping, numbers).select("coupling_id", "state")
             waiting = pending_messages(connection, mapping, numbers)
             conflicts = conflicting_fields(connection, numbers)
+            undone = read_undone(connection, numbers)
         frame = frame.drop("state").join(bases, on="coupling_id", how="left").join(states, on="coupling_id", how="left")
         frame = frame.join(waiting, on="coupling_id", how="left")
         frame = frame.with_columns(
@@ -369,7 +372,7 @@ class Verification:
                 for plan in self._plans
             ),
         )
-        found = differences(frame, self._comparison)
+        found = undone_fields(differences(frame, self._comparison), undone)
         return pl.concat([*parts, self._with_own_forms(found)])
 
     def _fetched(self, side: Side, couplings: pl.DataFrame) -> pl.DataFrame:

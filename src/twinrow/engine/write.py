@@ -38,6 +38,7 @@ from twinrow.model.sides import Side
 from twinrow.store.couplings import read_generations
 from twinrow.store.intents import remove_intents, save_intent
 from twinrow.store.leases import check_fence
+from twinrow.store.restraints import check_stop
 
 RESULT_COLUMNS = {
     "@status": STATUS,
@@ -166,7 +167,8 @@ def _send(context: PassContext, purpose: Purpose, frame: pl.DataFrame) -> Sent:
     rows = _intent_rows(context, frame, purpose)
     deadline = destination.connector.now() + destination.connector.request_lifetime
     with context.database.transaction() as connection:
-        check_fence(connection, context.shared.lease)
+        if check_fence(connection, context.shared.lease):
+            check_stop(connection)
         intent = save_intent(
             connection, context.shared.lease, context.shared.run.id, context.pass_, purpose.kind.value, deadline, rows
         )

@@ -196,5 +196,9 @@ class RemovalsHeld(StopError):
     """More would be deleted or uncoupled than the mapping allows: a person must look at it first."""
 
 
+class Stopped(StopError):
+    """Somebody has stopped everything."""
+
+
 class StoreMismatch(StopError):
     """The store cannot be used by this version of twinrow."""

@@ -107,6 +107,8 @@ class DifferenceKind(StrEnum):
     """A pass could not finish the record; it comes again."""
     AWAITING = "awaiting"
     """A side has changed since; the next run carries it over."""
+    UNDONE = "undone"
+    """A write was undone; it stays so until either side changes."""
     OUTSIDE_FILTER = "outside filter"
     """The record that would be carried over does not take part any more."""
     RULE = "by rule"

@@ -10,14 +10,26 @@ from collections.abc import Iterator, Sequence
 from enum import IntFlag
 
 import polars as pl
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, insert, select, update
 
 from twinrow.batch.columns import ID, VERSION
 from twinrow.model.sides import Side
 from twinrow.store.bulk import allocate, delete_in, insert_frame, rows_to_frame, select_in, update_frame, worth_asking
 from twinrow.store.keys import decode_keys, encode_all, encode_key, encode_keys
 from twinrow.store.mappings import StoredMapping
-from twinrow.store.tables import bases, conflicts, couplings, generations, pending, undone, unresolved
+from twinrow.store.tables import (
+    bases,
+    conflicts,
+    couplings,
+    generations,
+    intents,
+    pending,
+    seen,
+    staged_ids,
+    undone,
+    unresolved,
+    watermarks,
+)
 
 
 class State(IntFlag):
@@ -210,6 +222,14 @@ def remove_couplings(connection: Connection, mapping: StoredMapping, frame: pl.D
         delete_in(connection, table, "coupling_id", numbers)
     for side in Side:
         raise_generation(connection, mapping, side, frame.get_column(f"{side.value}_id").to_list())
+
+
+def remove_all_couplings(connection: Connection, mapping: StoredMapping) -> None:
+    """Forget all couplings of a mapping, its open work, and how far both sides were read; the journal stays."""
+    for frame in list(all_couplings(connection, mapping)):
+        remove_couplings(connection, mapping, frame)
+    for table in (pending, intents, watermarks, seen, staged_ids):
+        connection.execute(delete(table).where(table.c.mapping_id == mapping.id))
 
 
 def set_state(connection: Connection, numbers: Sequence[int], on: State = WELL, off: State = WELL) -> None:

@@ -88,14 +88,18 @@ def take_lease(connection: Connection, mapping_id: int, run_id: int | None, owne
     return taken
 
 
-def check_fence(connection: Connection, lease: Lease) -> None:
-    """Lock the lease's row and raise `LeaseLost` unless the fence still is ours. Counts the heartbeat up."""
+def check_fence(connection: Connection, lease: Lease) -> bool:
+    """Lock the lease's row and raise `LeaseLost` unless the fence still is ours. Counts the heartbeat up.
+
+    Returns whether the run is to end, because everything was stopped (`store.restraints`).
+    """
     row = connection.execute(
-        select(leases.c.fence).where(leases.c.mapping_id == lease.mapping_id).with_for_update()
+        select(leases.c.fence, leases.c.stopped).where(leases.c.mapping_id == lease.mapping_id).with_for_update()
     ).one_or_none()
     if row is None or row.fence != lease.fence:
         raise LeaseLost("Another process has taken this run over", remedy="Nothing to do: it finishes the work.")
     beat(connection, lease)
+    return bool(row.stopped)
 
 
 def beat(connection: Connection, lease: Lease) -> None:

@@ -19,10 +19,13 @@ from twinrow.store.tables import (
     journal_records,
     mappings,
     metadata,
+    seen,
     shapes,
+    staged_ids,
     transformation_rules,
     verifications,
     verified,
+    watermarks,
 )
 
 _RULE: TypeAdapter[TransformationRule] = TypeAdapter(TransformationRule)
@@ -84,6 +87,14 @@ def forget_mapping(connection: Connection, mapping_id: int) -> None:
         if "mapping_id" in table.c:
             connection.execute(delete(table).where(table.c.mapping_id == mapping_id))
     connection.execute(delete(mappings).where(mappings.c.id == mapping_id))
+
+
+def forget_positions(connection: Connection, mapping_id: int, side: Side) -> None:
+    """Forget how far a side was read, and the versions of its records: the next run reads them all and compares."""
+    for table in (watermarks, seen, staged_ids):
+        connection.execute(delete(table).where(table.c.mapping_id == mapping_id, table.c.side == side.value))
+    unknown = {f"{side.value}_version": None}
+    connection.execute(update(couplings).where(couplings.c.mapping_id == mapping_id).values(unknown))
 
 
 def list_mappings(connection: Connection, connection_id: int | None = None) -> list[StoredMapping]:

@@ -132,3 +132,8 @@ def set_setting(connection: Connection, name: str, value: Any) -> None:
     """Set a setting of the store."""
     connection.execute(delete(settings).where(settings.c.name == name))
     connection.execute(insert(settings).values(name=name, value=value))
+
+
+def clear_setting(connection: Connection, name: str) -> None:
+    """Forget a setting of the store."""
+    connection.execute(delete(settings).where(settings.c.name == name))

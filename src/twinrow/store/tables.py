@@ -26,6 +26,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
 )
 
 metadata = MetaData(
@@ -399,8 +400,12 @@ leases = Table(
     Column("run_id", BigInteger),
     Column("owner", Text),
     Column("beat", BigInteger, nullable=False),
+    Column("stopped", Boolean, nullable=False, server_default=false()),
 )
-"""Which run may work on a mapping. `owner` is null when the lease is free; `beat` is counted up while it is held."""
+"""Which run may work on a mapping. `owner` is null when the lease is free; `beat` is counted up while it is held.
+
+`stopped` tells a run under way to end.
+"""
 
 rounds = Table(
     "rounds",

@@ -253,6 +253,20 @@ def test_what_a_rule_loses_and_what_is_cut_is_no_drift() -> None:
         assert (result.records, result.compared, result.clean) == ({Kind.RULE: 1}, 1, True)
 
 
+def test_what_was_undone_is_told_as_such_until_it_changes(pair: MemoryPair) -> None:
+    customer = customers(pair)[0]
+    edit(pair, LOCAL, customer, FAX, "2")
+    run = pair.synchronize()
+    assert run.id is not None
+    pair.workspace.undo(run.id)
+    settle(pair)
+    result = verify(pair)
+    assert (result.records, result.clean) == ({Kind.UNDONE: 1}, True)
+    assert (result.samples[0].local, result.samples[0].integration) == ("2", "1")
+    edit(pair, LOCAL, customer, FAX, "3")
+    assert verify(pair).records == {Kind.AWAITING: 1}
+
+
 def test_a_pair_that_was_never_reconciled_is_drift_until_a_run_looks_at_it() -> None:
     with MemoryPair(mapping(), settings=EngineSettings(page_rows=2)) as pair:
         first = add_pair(pair)

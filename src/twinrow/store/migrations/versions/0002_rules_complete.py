@@ -10,6 +10,7 @@ down_revision = "0001"
 def upgrade() -> None:
     """Add the tables."""
     _add_verification()
+    op.add_column("leases", sa.Column("stopped", sa.Boolean(), server_default=sa.false(), nullable=False))
     _add_plans()
     _add_undone()
 
