@@ -55,10 +55,10 @@ class Capabilities:
 
     `overlap` is the time that a feed by modification times reads again. `created_at` names the field with the time of a
     record's creation (or one that is never before it), by which a create without key or mark is searched; `mark_field` the one
-    that holds the mark. `batch_rows` is how many records one call of
-    `write` should carry. `field_logic`: whether the system runs logic of its own for each field that is written, as the services
-    do whether they are asked to or not. `reads_ahead`: a thread may go on with a feed while others call any method. `limits` are
-    sentences for people: what is weaker here than elsewhere.
+    that holds the mark; `merged_into` the one that names the record into which somebody has merged this one. `batch_rows` is how
+    many records one call of `write` should carry. `field_logic`: whether the system runs logic of its own for each field that is
+    written, as the services do whether they are asked to or not. `reads_ahead`: a thread may go on with a feed while others call
+    any method. `limits` are sentences for people: what is weaker here than elsewhere.
     """
 
     feed: FeedKind
@@ -71,6 +71,7 @@ class Capabilities:
     overlap: timedelta = timedelta()
     created_at: str | None = None
     mark_field: str | None = None
+    merged_into: str | None = None
     batch_rows: int = 1_000
     field_logic: bool = True
     reads_ahead: bool = False

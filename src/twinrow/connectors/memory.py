@@ -86,6 +86,7 @@ class MemorySystem:
         logic: Logic | None = None,
         refuse: Callable[[str, Mapping[str, Any]], str | None] | None = None,
         caller: str = "twinrow",
+        merged_into: str | None = None,
         new_id: Callable[[], str] = lambda: str(uuid4()),
     ) -> None:
         self.name = name
@@ -102,6 +103,7 @@ class MemorySystem:
         self._logic = logic
         self._refuse = refuse
         self._caller = caller
+        self._merged_into = merged_into
         self._new_id = new_id
         self._counter = 0
         self._oldest_token = 0
@@ -229,6 +231,7 @@ class MemorySystem:
             overlap=self._overlap,
             created_at="created_at" if "created_at" in fields else None,
             mark_field=MARK_FIELD if self._create_keys is CreateKeys.MARK else None,
+            merged_into=self._merged_into if self._merged_into in fields else None,
         )
 
     def changes(self, request: ChangeRequest) -> Iterator[ChangePage]:

@@ -182,13 +182,13 @@ class ReadContext:
 
     @cached_property
     def source_fields(self) -> tuple[str, ...]:
-        """The fields that the pass reads from its source: mapped, filtered by, looked at by rules and templates, the mark."""
+        """The fields that the pass reads from its source: mapped, filtered by, needed by rules and templates, mark and merger."""
         table = self.source.table
         wanted = list(self.plans.names(self.pass_.source))
         wanted += sorted(filter_fields(self.condition))
         mark = self.source.capabilities.mark_field
-        if mark is not None and mark in table.fields:
-            wanted.append(mark)
+        merged = self.source.capabilities.merged_into
+        wanted += [name for name in (mark, merged) if name is not None and name in table.fields]
         for rule in self.shared.rules:
             wanted += [name for name in rule.reads(self.pass_) if name in table.fields]
         for template in self.mapping.mapping.templates:

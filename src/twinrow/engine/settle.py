@@ -590,13 +590,15 @@ def _failure_columns() -> list[pl.Expr]:
 def _failed_early(passed: pl.DataFrame) -> pl.DataFrame:
     """Return the pending rows of records that failed before their fields were looked at."""
     failed = passed.filter(pl.col(c.MESSAGE).is_not_null())
+    again = (pl.col(PENDING + "message") == pl.col(c.MESSAGE)) & (pl.col(PENDING + "failures") >= 1)
+    skips = again & (pl.col(c.DECISION) == int(Decision.REFUSED))
     recovery = pl.when(pl.col(c.DECISION) == int(Decision.INDETERMINATE)).then(pl.lit(Recovery.RETRY.value))
     none = pl.lit(None, dtype=pl.String)
     return failed.with_columns(
         recovery.otherwise(pl.lit(Recovery.CONFIGURATION.value)).alias("@recovery"),
         none.alias("@error_code"),
         none.alias("@remedy"),
-        pl.lit(False).alias("@skips"),
+        skips.fill_null(False).alias("@skips"),
     ).select(_failure_columns())
 
 

@@ -286,7 +286,29 @@ class Stages:
             (unchanged, Decision.UNCHANGED, Outcome.UNCHANGED, None, None),
             (waits, Decision.INDETERMINATE, Outcome.FAILED, None, NOT_KNOWN_YET),
         ]
-        return _part(frame, cases)
+        passed, frame = _part(frame, cases[:3])
+        merged, frame = self._merged(frame, recovering)
+        further, frame = _part(frame, cases[3:])
+        return [*passed, *merged, *further], frame
+
+    def _merged(self, frame: pl.DataFrame, recovering: bool) -> tuple[list[pl.DataFrame], pl.DataFrame]:
+        """Part coupled records that somebody has merged into another one: which one now belongs to whom, a person must say."""
+        name, side = self.context.source.capabilities.merged_into, self.context.pass_.source.value
+        if name is None or name not in frame.columns or recovering:
+            return [], frame
+        here = pl.col(name).is_not_null() & pl.col(c.COUPLING).is_not_null()
+        merged = frame.filter(here)
+        if merged.is_empty():
+            return [], frame
+        words = [
+            pl.lit(f"the {side} record was merged into "),
+            pl.col(name),
+            pl.lit(": couple its counterpart with that one"),
+        ]
+        told = left_out(merged, Decision.REFUSED, Outcome.FAILED).with_columns(
+            pl.concat_str(words).alias(c.MESSAGE), pl.lit(name).alias(c.PROBLEM_FIELD)
+        )
+        return [told], frame.filter(~here)
 
     def _prepare(
         self, frame: pl.DataFrame, intents: pl.DataFrame | None

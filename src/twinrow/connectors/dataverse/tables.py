@@ -23,6 +23,7 @@ from twinrow.model.tables import Field, FieldType, Option, Table
 MODIFIED = "modifiedon"
 MODIFIER = "modifiedby"
 CREATED = "createdon"
+MERGED_INTO = "masterid"
 USERS = "systemuser"
 
 OVERLAP = timedelta(minutes=15)
@@ -283,6 +284,7 @@ def _capabilities(facts: EntityFacts, wire: Mapping[str, WireField]) -> Capabili
         can_delete=written,
         overlap=OVERLAP if feed is FeedKind.MODIFIED_AT else timedelta(),
         created_at=CREATED if CREATED in wire else None,
+        merged_into=MERGED_INTO if MERGED_INTO in wire else None,
         batch_rows=BATCH_ROWS,
         limits=tuple(_limits(feed, checked, written)),
     )
