@@ -85,6 +85,13 @@ def _as_from_sqlalchemy(error: sqlite3.Error, statement: str) -> Exception:
     return DBAPIError.instance(statement, None, error, sqlite3.Error)
 
 
+def _array(values: Sequence[Any]) -> str:
+    """Return keys or numbers as PostgreSQL writes an array of them."""
+    if isinstance(values[0], bytes):
+        return "{" + ",".join([f'"\\\\x{value.hex()}"' for value in values]) + "}"
+    return "{" + ",".join(map(str, values)) + "}"
+
+
 def _array_type(connection: Connection, table: Table, name: str) -> str:
     return table.c[name].type.compile(dialect=connection.dialect)
 
@@ -107,22 +114,23 @@ def select_in(
     rows: list[Sequence[Any]] = []
     if connection.dialect.name == "sqlite":
         conditions = "".join(f'"{name}" = ? AND ' for name in equal)
-        driver = _sqlite(connection)
+        sqlite = _sqlite(connection)
         for start in range(0, len(values), _PARAMETERS):
             chunk = values[start : start + _PARAMETERS]
             marks = ", ".join("?" * len(chunk))
             asked = f'{statement}{conditions}"{key}" IN ({marks})'
             try:
-                rows += driver.execute(asked, (*equal.values(), *chunk)).fetchall()
+                rows += sqlite.execute(asked, (*equal.values(), *chunk)).fetchall()
             except sqlite3.Error as error:
                 raise _as_from_sqlalchemy(error, asked) from error
     else:
         conditions = "".join(f'"{name}" = %s AND ' for name in equal)
         kind = _array_type(connection, table, key)
-        result = connection.exec_driver_sql(
-            f'{statement}{conditions}"{key}" = ANY(%s::{kind}[])', (*equal.values(), list(values))
-        )
-        rows += result.fetchall()
+        # Binary answers and an array in one text: the driver looks at each value otherwise.
+        driver: Any = connection.connection.driver_connection
+        with driver.cursor(binary=True) as cursor:
+            cursor.execute(f'{statement}{conditions}"{key}" = ANY(%s::{kind}[])', (*equal.values(), _array(values)))
+            rows += cursor.fetchall()
     return rows_to_frame(rows, columns)
 
 

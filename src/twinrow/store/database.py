@@ -21,7 +21,7 @@ CURRENT_REVISION = "0002"
 """The schema that this version of twinrow works with; `migrations/versions` leads there."""
 
 _READING = "twinrow_reading"
-_CACHE_KIB = 200_000
+_CACHE_KIB = 96_000
 _BUSY_SECONDS = 30
 
 
@@ -109,7 +109,7 @@ def _prepare_sqlite(connection: Any, record: Any) -> None:  # noqa: ARG001
         "synchronous=NORMAL",
         "foreign_keys=ON",
         f"cache_size=-{_CACHE_KIB}",
-        "wal_autocheckpoint=20000",
+        "wal_autocheckpoint=50000",
         "temp_store=MEMORY",
     ):
         cursor.execute(f"PRAGMA {pragma}")

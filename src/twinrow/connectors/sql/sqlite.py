@@ -41,10 +41,10 @@ from twinrow.model.errors import ConfigurationError, SystemUnavailable
 BUSY_SECONDS = 30
 """How long another program's write lock is waited for; `?timeout=SECONDS` in the address says otherwise."""
 _BARRIER_SECONDS = 2.0
-_CACHE_KIB = 64_000
+_CACHE_KIB = 24_000
 _PORTION = 500
 """Rows that are taken from the driver at once: they become columns while they are in the processor's cache."""
-_CHECKPOINT_PAGES = 10_000
+_CHECKPOINT_PAGES = 40_000
 """Pages that may wait in the write-ahead log before they are moved: moving them after each batch takes longer than the batch."""
 _PASSING = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_FULL", "SQLITE_NOMEM", "SQLITE_CANTOPEN", "SQLITE_PROTOCOL")
 
