@@ -28,6 +28,7 @@ _RECORDS_SHOWN = 5
 
 _REMEDIES = {
     "CONFLICT": "twinrow conflicts list shows both values, twinrow conflicts resolve settles them.",
+    "OSCILLATING": "Switch one system's own logic off for the field, or map it one way only.",
     "WAITING": "Nothing, if that record will be coupled: then this one comes by itself.",
 }
 """What to do where an error names no remedy of its own, by the decision that failed."""

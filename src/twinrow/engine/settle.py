@@ -67,6 +67,10 @@ class Batch:
     echoes: pl.DataFrame | None = None
 
 
+_PARTLY = [int(Decision.CONFLICT), int(Decision.OSCILLATING)]
+"""What fails a record because of some fields, while its others are carried and settled."""
+
+
 def settle(context: PassContext, batch: Batch, stage: str, cursor: str | None) -> Counters:
     """Store what the batch came to, and return its counters. Raises `LeaseLost` when another process has the run, and `Stopped`,
     when all is stored, where everything was stopped.
@@ -154,11 +158,11 @@ def _final(context: PassContext, frame: pl.DataFrame) -> pl.DataFrame:
     )
     coupled = pl.col(c.COUPLING).is_not_null() | pl.col(c.DESTINATION_ID).is_not_null() | written()
     good = (pl.col(c.OUTCOME) != Outcome.FAILED.value) | (
-        (pl.col(c.DECISION) == int(Decision.CONFLICT)) & (pl.col(c.WRITE).is_null() | written())
+        pl.col(c.DECISION).is_in(_PARTLY) & (pl.col(c.WRITE).is_null() | written())
     )
     kept = (
         pl.col(c.OUTCOME).is_in([Outcome.INSERTED.value, Outcome.MODIFIED.value, Outcome.UNCHANGED.value])
-        | pl.col(c.DECISION).is_in([int(Decision.CONFLICT), int(Decision.DESTINATION_WINS)])
+        | pl.col(c.DECISION).is_in([*_PARTLY, int(Decision.DESTINATION_WINS)])
         | deactivated()
     )
     making = pl.col(c.WRITE).is_in([CREATE, RESTORE]).fill_null(False)
@@ -195,7 +199,7 @@ def _error_key(context: PassContext) -> pl.Expr:
 
 def _skips(context: PassContext) -> pl.Expr:
     """Return where the same failure has come twice in a row (semantics 6.1); waiting and open questions do not count."""
-    patient = [Decision.WAITING, Decision.INDETERMINATE, Decision.STALE]
+    patient = [Decision.WAITING, Decision.INDETERMINATE, Decision.STALE, Decision.OSCILLATING]
     if context.mapping.mapping.conflict_scope is ConflictScope.FIELD:
         patient.append(Decision.CONFLICT)
     again = (

@@ -27,6 +27,7 @@ from twinrow.engine.decide import CREATE, RESTORE, DecideContext, decide, left_o
 from twinrow.engine.guard import HELD_BACK, MAY_BE_MADE, Guard
 from twinrow.engine.kept import mark_kept
 from twinrow.engine.lookups import References, rule_lookups
+from twinrow.engine.oscillation import Oscillation
 from twinrow.engine.pair import (
     ADMITTED,
     COUPLED_ELSEWHERE,
@@ -70,6 +71,7 @@ class Stages:
         self._references = References(context)
         self._rule_lookups = lookups_of(context)
         self._guard = Guard(context)
+        self._oscillation = Oscillation(context)
         self._waiting = waiting
         self._cursor = context.job.cursor
 
@@ -369,6 +371,7 @@ class Stages:
                 keeps_undone=context.keeps_undone,
             ),
         )
+        decided = self._oscillation.stop(decided)
         making = pl.col(c.WRITE).is_in([CREATE, RESTORE]).fill_null(False)
         creates = decided.filter(making)
         if creates.is_empty():

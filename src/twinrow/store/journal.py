@@ -38,6 +38,9 @@ ABOUT: dict[str, pl.DataType] = {
 }
 """The columns of a journal frame beside the fields."""
 
+_PARAMETERS = 30_000
+"""SQLite's own limit on the parameters of one statement is 32,766."""
+
 _AT_ONCE = 16
 """So many batches are read at once: one may hold some thousand records."""
 
@@ -92,16 +95,20 @@ def read_journal(
     run_id: int | None = None,
     coupling_ids: Sequence[int] | None = None,
     newest: int | None = None,
+    oldest: int | None = None,
 ) -> Iterator[Entry]:
     """Yield the journal's batches of mappings, newest first: all, those of a run, or those that tell of couplings.
 
-    `newest` is the number of the batch to begin with. Frames are whole: the caller picks the records.
+    `newest` is the number of the batch to begin with, `oldest` that of the last one. Frames are whole:
+    the caller picks the records.
     """
     below = None if newest is None else newest + 1
     while True:
         statement = _matching(mapping_ids, run_id, coupling_ids)
         if below is not None:
             statement = statement.where(journal.c.id < below)
+        if oldest is not None:
+            statement = statement.where(journal.c.id >= oldest)
         rows = connection.execute(statement.order_by(journal.c.id.desc()).limit(_AT_ONCE)).fetchall()
         for row in rows:
             yield _entry(row)
@@ -146,6 +153,32 @@ def entry_numbers(connection: Connection, run_id: int) -> list[int]:
 def get_entry(connection: Connection, number: int) -> Entry:
     """Return one batch."""
     return _entry(connection.execute(select(journal).where(journal.c.id == number)).one())
+
+
+def first_entry_since(connection: Connection, mapping_id: int, since: datetime, fewest: int) -> int | None:
+    """Return the oldest batch of updates of a mapping that was written since then; None where there are less than `fewest`."""
+    wanted = (journal.c.mapping_id == mapping_id) & (journal.c.kind == UPDATE)
+    lately = select(journal.c.id, journal.c.written_at).where(wanted).order_by(journal.c.id.desc())
+    newest = connection.execute(lately.limit(fewest)).fetchall()
+    if len(newest) < fewest or newest[-1].written_at < since:
+        return None
+    first = select(func.min(journal.c.id)).where(wanted, journal.c.written_at >= since)
+    return int(connection.execute(first).scalar_one())
+
+
+def written_lately(connection: Connection, numbers: Sequence[int], first: int, fewest: int) -> list[int]:
+    """Return those of the couplings of which at least so many batches tell, from the batch `first` on."""
+    found: list[int] = []
+    told = journal_records.c.coupling_id
+    for start in range(0, len(numbers), _PARAMETERS):
+        statement = (
+            select(told)
+            .where(told.in_(numbers[start : start + _PARAMETERS]), journal_records.c.journal_id >= first)
+            .group_by(told)
+            .having(func.count() >= fewest)
+        )
+        found += [coupling for (coupling,) in connection.execute(statement)]
+    return found
 
 
 def written_often(connection: Connection, numbers: Sequence[int]) -> list[int]:
