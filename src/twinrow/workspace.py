@@ -20,6 +20,7 @@ from twinrow.actions import (
     plans,
     reset,
     restraints,
+    schema_drift,
     setup,
     synchronization,
     systems,
@@ -41,6 +42,7 @@ from twinrow.actions.verification import VerificationResult
 from twinrow.actions.work import MappingStatus
 from twinrow.connectors.base import Capabilities, Check, Connector
 from twinrow.engine.context import EngineSettings
+from twinrow.engine.drift import Drift
 from twinrow.engine.trial import Trial
 from twinrow.model.errors import ConfigurationError, MappingProblem
 from twinrow.model.mapping import FieldMapping, TableMapping
@@ -229,6 +231,14 @@ class Workspace:
     def try_field_mapping(self, mapping: str, field: str, value: str, direction: str = "to") -> Trial:
         """Return what a field mapping makes of a value; see `actions.transformations.try_field_mapping`."""
         return transformations.try_field_mapping(self.context, mapping, field, value, direction)
+
+    def list_drift(self, mapping: str) -> list[Drift]:
+        """Return the mapped fields that are gone, or of another type than when the mapping last ran."""
+        return schema_drift.list_drift(self.context, mapping)
+
+    def accept_schema(self, mapping: str) -> list[Drift]:
+        """Take the tables of a mapping as they are now; see `actions.schema_drift.accept_schema`."""
+        return schema_drift.accept_schema(self.context, mapping)
 
     def reset_transformation_rules(self, mapping: str) -> list[str]:
         """Take the transformation rules out of all field mappings of a mapping; return the keys of those that had any."""

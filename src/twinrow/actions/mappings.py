@@ -10,9 +10,10 @@ from twinrow.actions.mapping_changes import MappingChange, changes
 from twinrow.actions.mapping_check import check_mappings
 from twinrow.actions.mapping_check.transformations import SUBJECT
 from twinrow.actions.mapping_files import MappingDocument, export_mappings, read_mapping_files
+from twinrow.actions.schema_drift import list_drift
 from twinrow.model.errors import MappingProblem, MappingProblems
 from twinrow.model.filters import settings_as_variables
-from twinrow.model.mapping import MappingFile, TableMapping
+from twinrow.model.mapping import MappingFile, SchemaDrift, TableMapping
 from twinrow.model.rules import TransformationRule, rule_chain
 from twinrow.model.sides import Side
 from twinrow.model.tables import Table
@@ -80,7 +81,24 @@ def check_connection(context: ActionContext, names: Sequence[str] = ()) -> list[
     for name in names:
         context.mapping(name)
     problems = _problems(context, [], [])
+    for stored in context.mappings():
+        problems += _drift_problems(context, stored.mapping, problems)
     return [problem for problem in problems if not names or problem.mapping in names]
+
+
+def _drift_problems(
+    context: ActionContext, mapping: TableMapping, known: Sequence[MappingProblem]
+) -> list[MappingProblem]:
+    """Return what is not as it was when the mapping last ran, where its tables are there at all."""
+    gone = {problem.mapping for problem in known if problem.field.endswith("_table")}
+    severity = "error" if mapping.schema_drift is SchemaDrift.STOP else "warning"
+    drift = [] if mapping.name in gone else list_drift(context, mapping.name)
+    remedy = f"Mend the mapping, or accept it: twinrow mapping fields {mapping.name} --accept-schema."
+    return [
+        MappingProblem(f"{one} since the mapping last ran.", remedy, mapping.name, one.key, severity=severity)
+        for one in drift
+        if one.now is not None
+    ]
 
 
 def export_connection(context: ActionContext, names: Sequence[str] = ()) -> str:

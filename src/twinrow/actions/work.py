@@ -9,6 +9,7 @@ from datetime import datetime
 from twinrow.actions.context import ActionContext
 from twinrow.actions.results import Job, Run, job_of
 from twinrow.actions.synchronization import run_result
+from twinrow.engine.drift import find_drift, read_seen
 from twinrow.engine.fields import Unavailable, plan_fields
 from twinrow.model.errors import UnknownName
 from twinrow.model.mapping import TableMapping
@@ -126,8 +127,11 @@ def unavailable_fields(context: ActionContext, mapping: TableMapping) -> tuple[U
     """Return the mapped fields that a system could serve and does not, with the reason."""
     pair = context.pair()
     tables = {side: context.connector(pair.system(side)).describe(mapping.table(side)) for side in Side}
+    rules = [RULES[name] for name in mapping.rules if name in RULES]
+    stored = context.mapping(mapping.name)
     with context.database.reading() as connection:
         transformations = read_rules(connection)
-    rules = [RULES[name] for name in mapping.rules if name in RULES]
-    plans = plan_fields(mapping, tables, transformations, rules, pair.settings)
+        seen = read_seen(connection, stored.id)
+    drifted = [one.unavailable for one in find_drift(mapping, tables, seen)]
+    plans = plan_fields(mapping, tables, transformations, rules, pair.settings, drifted)
     return plans.unavailable

@@ -42,6 +42,9 @@ def fields(
     reset_rules: Annotated[
         bool, typer.Option("--reset-rules", metavar="", help="Take the transformation rules out of all fields.")
     ] = False,
+    accept_schema: Annotated[
+        bool, typer.Option("--accept-schema", metavar="", help="Take the fields as the tables have them now.")
+    ] = False,
     as_json: AsJson = False,
     connection: ConnectionName = None,
     store: Store = DEFAULT_STORE,
@@ -63,6 +66,9 @@ def fields(
             return
         if reset_rules:
             _tell_reset(opened.reset_transformation_rules(name), as_json)
+            return
+        if accept_schema:
+            _tell_accepted([str(one) for one in opened.accept_schema(name)], as_json)
             return
         _tell_fields(opened, name, as_json)
 
@@ -98,6 +104,15 @@ def _tell_reset(changed: list[str], as_json: bool) -> None:
         print_document({"changed": changed})
         return
     show_lines([f"Took the transformation rules out of {plural(len(changed), 'field mapping')}.", *changed])
+
+
+def _tell_accepted(accepted: list[str], as_json: bool) -> None:
+    if as_json:
+        from twinrow.cli.documents import print_document
+
+        print_document({"accepted": accepted})
+        return
+    show_lines([f"{one}." for one in accepted] or ["The fields are as they were when the mapping last ran."])
 
 
 def _tell_fields(opened: Workspace, name: str, as_json: bool) -> None:

@@ -14,8 +14,9 @@ from sqlalchemy import Connection
 
 from twinrow.batch.hooks import HookContext, Rule
 from twinrow.connectors.base import Capabilities, Connector
-from twinrow.engine.fields import FieldPlan, FieldPlans
+from twinrow.engine.fields import FieldPlan, FieldPlans, Unavailable
 from twinrow.model.filters import Filter, filled_filter, filter_fields, parse_filter, settings_as_variables
+from twinrow.model.mapping import SchemaDrift
 from twinrow.model.protocols import Clock
 from twinrow.model.sides import Pass, Side
 from twinrow.model.tables import Table
@@ -152,6 +153,13 @@ class ReadContext:
     def destination(self) -> End:
         """The end that is written."""
         return self.shared.ends[self.pass_.destination]
+
+    @cached_property
+    def quarantine(self) -> Unavailable | None:
+        """The field because of whose drift nothing is written now, if there is one."""
+        if self.mapping.mapping.schema_drift is not SchemaDrift.QUARANTINE:
+            return None
+        return next((one for one in self.plans.unavailable if one.drifted), None)
 
     @property
     def batch_rows(self) -> int:

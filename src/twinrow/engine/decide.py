@@ -19,7 +19,7 @@ import polars as pl
 
 from twinrow.batch.convert import comparable
 from twinrow.engine import columns as c
-from twinrow.engine.fields import FieldPlan, FieldPlans
+from twinrow.engine.fields import FieldPlan, FieldPlans, Unavailable
 from twinrow.model.mapping import ConflictScope, DeletionConflict, OnLoss, UpdateConflict
 from twinrow.model.outcomes import Decision, Ignored, Outcome
 from twinrow.model.sides import Pass, Side
@@ -393,6 +393,15 @@ def _message(context: DecideContext, refused: pl.Expr, waiting: pl.Expr, carried
         .when(decided == int(Decision.COUNTERPART_GONE))
         .then(pl.lit(f"the {source} record cannot be synchronized: the {destination} record coupled to it was deleted"))
     )
+
+
+def refuse_writes(frame: pl.DataFrame, field: Unavailable) -> pl.DataFrame:
+    """Turn every decision to write into a failure, because a field is not as it was."""
+    message = f"nothing is written while {field.field} is not as it was: {field.reason}"
+    stopped = frame.with_columns(pl.col(c.WRITE).is_not_null().alias("@stopped"))
+    failed = left_out(stopped.filter("@stopped"), Decision.REFUSED, Outcome.FAILED, message=message)
+    failed = failed.with_columns(pl.lit(field.key).alias(c.PROBLEM_FIELD))
+    return pl.concat([stopped.filter(~pl.col("@stopped")), failed], how="diagonal").drop("@stopped")
 
 
 def left_out(

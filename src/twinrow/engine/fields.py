@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,6 +92,8 @@ class Unavailable:
     side: Side
     field: str
     reason: str
+    drifted: bool = False
+    """Whether it was there, or of another type, when the mapping last ran."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +124,14 @@ def plan_fields(
     transformations: Mapping[str, AnyRule],
     rules: Iterable[Rule],
     settings: Mapping[str, Any],
+    drifted: Sequence[Unavailable] = (),
+    renewed: Mapping[str, int] | None = None,
 ) -> FieldPlans:
     """Resolve the fields of a mapping against the tables of both sides.
 
     Raises `UnknownField` for a field that a table neither has nor could have, `UnknownName` for a transformation rule,
-    `ConfigurationError` for one that cannot work, or not on the values of its field.
+    `ConfigurationError` for one that cannot work, or not on the values of its field. `drifted` are fields to go on without;
+    `renewed` tells for rows, by key, how often they were begun anew: each time their bases are forgotten.
     """
     plans: list[FieldPlan] = []
     unavailable: list[Unavailable] = []
@@ -138,10 +143,12 @@ def plan_fields(
             for side in Side
             if (name := row.field(side)) is not None and name in tables[side].absent
         ]
+        absent += [one for one in drifted if one.key == row.key]
         if absent:
             unavailable += absent
             continue
-        plans.append(_mapped(len(plans), row, mapping, tables, transformations))
+        begun = (renewed or {}).get(row.key, 0)
+        plans.append(_mapped(len(plans), row, mapping, tables, transformations, begun))
     for rule in rules:
         for pass_ in mapping.direction.passes:
             context = HookContext(pass_, tables[pass_.source], tables[pass_.destination], settings)
@@ -156,12 +163,13 @@ def _mapped(
     mapping: TableMapping,
     tables: Mapping[Side, Table],
     transformations: Mapping[str, AnyRule],
+    renewed: int,
 ) -> FieldPlan:
     fields = {side: tables[side].field(name) if (name := row.field(side)) else None for side in Side}
     chain = rule_chain(row.transformation, transformations)
     plan = FieldPlan(
         index=index,
-        identity=_identity(row, chain),
+        identity=_identity(row, chain, renewed),
         key=row.key,
         caption=row.caption or row.key,
         direction=_narrowed(row.direction, mapping.direction),
@@ -224,7 +232,7 @@ def _constant_field(value: object) -> Field:
     return Field("constant", _CONSTANT_TYPES.get(type(value), FieldType.DECIMAL))
 
 
-def _identity(row: FieldMapping, chain: tuple[AnyRule, ...]) -> str:
+def _identity(row: FieldMapping, chain: tuple[AnyRule, ...], renewed: int) -> str:
     """Return the key of the field mapping, with a mark of the rules that its values go through."""
     parts: dict[str, Any] = {
         "rules": [rule_identity(rule) for rule in chain],
@@ -232,7 +240,7 @@ def _identity(row: FieldMapping, chain: tuple[AnyRule, ...]) -> str:
         "values": {key: str(value) for key, value in row.values.items()},
         "related": row.related_mapping,
         "constant": str(row.constant) if row.is_constant else None,
-    }
+    } | ({"renewed": renewed} if renewed else {})
     if not any(parts.values()):
         return row.key
     mark = hashlib.blake2b(json.dumps(parts, sort_keys=True).encode(), digest_size=6).hexdigest()

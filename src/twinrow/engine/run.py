@@ -23,6 +23,7 @@ from twinrow.engine.changes import is_guid
 from twinrow.engine.circumstances import READ_ONLY, check_systems, read_only
 from twinrow.engine.clearing import clear_up
 from twinrow.engine.context import End, EngineSettings, MappingContext, PassContext, ReadContext, RunContext, RunOptions
+from twinrow.engine.drift import check_drift, find_drift, read_seen, remember_fields
 from twinrow.engine.fields import FieldPlans, plan_fields
 from twinrow.engine.fit import check_fit
 from twinrow.engine.options import append_options
@@ -110,7 +111,8 @@ class Engine:
                     asked = msgspec.convert(dict(run.options), RunOptions)
                     planned, mapping = mapping.mapping, _as_asked(stored, asked)
                     if mapping.mapping != planned:
-                        rules, plans = self._fields(mapping, ends)
+                        rules, plans = self._fields(mapping, ends, connection)
+                    remember_fields(connection, stored, {side: end.table for side, end in ends.items()})
                     # Mappings that others refer to may have run, for the first time, since the engine was made.
                     known = {one.name: one for one in list_mappings(connection, mapping.connection_id)}
                     shape = shape_id(connection, mapping.id, plans.identities)
@@ -252,10 +254,19 @@ class Engine:
             environments=environments,
         )
 
-    def _fields(self, mapping: StoredMapping, ends: Mapping[Side, End]) -> tuple[tuple[Rule, ...], FieldPlans]:
+    def _fields(
+        self, mapping: StoredMapping, ends: Mapping[Side, End], connection: Connection | None = None
+    ) -> tuple[tuple[Rule, ...], FieldPlans]:
+        if connection is None:
+            with self.database.reading() as reading:
+                return self._fields(mapping, ends, reading)
         rules = tuple(self._rule(rule) for rule in mapping.mapping.rules)
         tables = {side: end.table for side, end in ends.items()}
-        plans = plan_fields(mapping.mapping, tables, self.transformations, rules, self.settings)
+        seen = read_seen(connection, mapping.id)
+        drift = find_drift(mapping.mapping, tables, seen)
+        check_drift(mapping.mapping, drift)
+        drifted = [one.unavailable for one in drift]
+        plans = plan_fields(mapping.mapping, tables, self.transformations, rules, self.settings, drifted, seen.renewed)
         check_fit(mapping.mapping, tables, plans, settings_as_variables(self.settings))
         check_inputs(plans, self.connectors)
         return rules, plans

@@ -199,6 +199,8 @@ def _error_key(context: PassContext) -> pl.Expr:
 
 def _skips(context: PassContext) -> pl.Expr:
     """Return where the same failure has come twice in a row (semantics 6.1); waiting and open questions do not count."""
+    if context.quarantine is not None:
+        return pl.lit(False)  # the tables are to be looked at, not the records
     patient = [Decision.WAITING, Decision.INDETERMINATE, Decision.STALE, Decision.OSCILLATING]
     if context.mapping.mapping.conflict_scope is ConflictScope.FIELD:
         patient.append(Decision.CONFLICT)

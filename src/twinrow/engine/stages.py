@@ -23,7 +23,7 @@ from twinrow.engine.carry import CarryContext, carry, source_values
 from twinrow.engine.changes import deleted_rows
 from twinrow.engine.complete import complete, extra_before
 from twinrow.engine.context import PassContext
-from twinrow.engine.decide import CREATE, RESTORE, DecideContext, decide, left_out
+from twinrow.engine.decide import CREATE, RESTORE, DecideContext, decide, left_out, refuse_writes
 from twinrow.engine.guard import HELD_BACK, MAY_BE_MADE, Guard
 from twinrow.engine.kept import mark_kept
 from twinrow.engine.lookups import References, rule_lookups
@@ -253,6 +253,8 @@ class Stages:
         return self._held_to_plan(decided)
 
     def _held_to_plan(self, decided: pl.DataFrame) -> pl.DataFrame:
+        if self.context.quarantine is not None:
+            return refuse_writes(decided, self.context.quarantine)
         if self._planned is None:
             return decided
         return hold_to_plan(self.context, decided, self._planned, self.context.shared.own_versions)

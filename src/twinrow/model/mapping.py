@@ -57,6 +57,18 @@ class OnLoss(StrEnum):
     CONFLICT = "conflict"
 
 
+class SchemaDrift(StrEnum):
+    """What a run does when a mapped field is gone, or has another type than when the mapping last ran.
+
+    `without_field` goes on without it. `quarantine` goes on without it too, but writes nothing: each record that it would
+    write is listed as failed, and comes again.
+    """
+
+    STOP = "stop"
+    WITHOUT_FIELD = "without_field"
+    QUARANTINE = "quarantine"
+
+
 class DeletePropagation(StrEnum):
     """In which passes the deletion of a source record is carried over."""
 
@@ -322,6 +334,10 @@ class TableMapping(_Value):
     )
     delete_limit: DeleteLimit = Field(
         default=DeleteLimit(), description="How much a pass may delete or uncouple before it stops and asks."
+    )
+    schema_drift: SchemaDrift = Field(
+        default=SchemaDrift.STOP,
+        description="What a run does when a mapped field is gone, or of another type than when the mapping last ran.",
     )
     dependencies: Names = Field(default=(), description="Mappings that must be finished first.")
     rules: Names = Field(default=(), description="Names of rules for special tables, applied in this order.")
