@@ -82,10 +82,7 @@ def show_(
         (f"Filter in {pair.integration.name}", found.integration_filter),
         ("Synchronizes", "coupled records only" if found.only_coupled else "all records; creates what is missing"),
         ("Both sides changed a field", _words(found.update_conflict_resolution.value, "the conflict list")),
-        (
-            "A mapped field has changed",
-            _words("none" if found.schema_drift.value == "stop" else found.schema_drift.value, ""),
-        ),
+        ("A mapped field has changed", _words(found.schema_drift.value, "")),
         ("The counterpart was deleted", _words(found.deletion_conflict_resolution.value, "the record fails")),
         ("Runs after", ", ".join(found.dependencies)),
         ("Rules", ", ".join(found.rules)),

@@ -1,8 +1,8 @@
 """Schema drift: fields that are gone, or of another type than when the mapping last ran.
 
 What a run has seen of the mapped fields is kept in the store. A run that finds them otherwise does what `schema_drift` of the
-mapping says, before it reads or writes anything. A person **accepts** the tables as they are now: then fields of another type have no
-base any more, so that equal values make one and nothing old is taken for a change.
+mapping says, before it reads or writes anything. A person **accepts** the tables as they are now: then fields of another type
+have no base any more, so that equal values make one and nothing old is taken for a change.
 """
 
 from __future__ import annotations
