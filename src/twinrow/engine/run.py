@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 from msgspec.structs import replace as replace_options
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from twinrow.batch.hooks import Rule
