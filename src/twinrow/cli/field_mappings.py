@@ -68,7 +68,8 @@ def fields(
             _tell_reset(opened.reset_transformation_rules(name), as_json)
             return
         if accept_schema:
-            _tell_accepted([str(one) for one in opened.accept_schema(name)], as_json)
+            accepted = opened.accept_schema(name) if opened.list_drift(name) else []
+            _tell_accepted([str(one) for one in accepted], as_json)
             return
         _tell_fields(opened, name, as_json)
 
