@@ -93,6 +93,10 @@ class Stages:
         `intents` are the rows of unanswered intents (`write.Sent.rows`, with `found_id` where the record was found again)
         for records of this batch, `old_intent` its number and the rows that stay in it. `echoes` are settled along with them.
         """
+        if frame.is_empty() and echoes is None and intents is None:
+            # Nothing has changed: whoever takes the run over asks again and finds nothing, too.
+            self._cursor = cursor
+            return Counters()
         rows = frame
         paired = pair(self.context, frame)
         if intents is not None:

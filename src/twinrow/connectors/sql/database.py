@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import polars as pl
 import sqlalchemy as sa
 
-from twinrow.batch.columns import DELETED, ID, INSTANT, MODIFIED_AT, MODIFIED_BY, VERSION, frame_schema
+from twinrow.batch.columns import DELETED, ID, INSTANT, MODIFIED_AT, MODIFIED_BY, VERSION, empty_batch, frame_schema
 from twinrow.connectors.base import Check, Identity
 from twinrow.connectors.sql.shape import Column, FoundTable, Shape, Storage
 from twinrow.connectors.sql.tokens import content_tokens
@@ -262,6 +262,10 @@ class Database(ABC):
             expressions.append(element.label(f"after{number}"))
         statement = sa.select(*expressions).select_from(shape.source).where(*where).order_by(*order).limit(limit)
         found = (rows or self.rows)(statement, outputs)
+        if found.is_empty():
+            # The usual case for a feed: no expression needs to be made.
+            places = [column for column in found.get_columns() if column.name.startswith(AFTER)]
+            return empty_batch(shape.table, names).hstack(places)
         try:
             batch = self._batch(shape, names, needed, found, self.typed)
         except pl.exceptions.PolarsError:
