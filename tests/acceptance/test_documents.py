@@ -42,6 +42,7 @@ ERROR = {
     "direction",
     "local_id",
     "integration_id",
+    "label",
     "field",
     "decision",
     "recovery",
@@ -56,6 +57,7 @@ PENDING = {
     "direction",
     "side",
     "record",
+    "label",
     "field",
     "decision",
     "recovery",
@@ -177,6 +179,7 @@ def test_lists_are_documents(synchronized: SandboxPair, terminal: Terminal) -> N
     assert {frozenset(error) for error in errors} == {frozenset(ERROR)}
     (refused,) = [error for error in errors if error["integration_id"] == accounts[0]["accountid"]]
     assert (refused["direction"], refused["field"]) == ("from_integration", "phoneNumber=telephone1")
+    assert refused["label"].endswith(accounts[0]["name"])
 
     (conflict,) = terminal.read("conflicts", "list")["conflicts"]
     assert keys(conflict) == CONFLICT

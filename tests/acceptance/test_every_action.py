@@ -18,7 +18,6 @@ PARTS = {
     "round_result": "what `synchronize_all` and `apply_plan` return",
     "run_result": "what `synchronize` and `show_run` return",
     "check_writable": "a part of everything that writes outside runs",
-    "record_labels": "what people call the records of all lists",
     "unavailable_fields": "a part of what is told after a synchronization, and of `check_connection`",
 }
 """Functions of actions that are not for people by themselves."""

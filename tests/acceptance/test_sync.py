@@ -90,7 +90,7 @@ def test_a_record_that_is_refused_has_its_own_error_and_the_others_go_through(
     assert error["field"] == "phoneNumber=telephone1"
     assert error["message"]
     listed = terminal.run("errors", "list", "CUSTOMER").out
-    assert accounts[1]["accountid"] in listed
+    assert f"{accounts[1]['name']} ({accounts[1]['accountid']})" in listed
     assert "Phone No. (phoneNumber ↔ telephone1)" in listed
     assert "Remedy" in listed
 

@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from twinrow.actions.context import ActionContext
-from twinrow.actions.labels import record_labels
+from twinrow.actions.wording import Wording
 from twinrow.batch.canonical import NULL, restore
 from twinrow.engine.fields import FieldPlan
 from twinrow.engine.verify import Progress, Verification
@@ -87,9 +87,10 @@ def verify(
     records = verification.result.records
     plans = {plan.identity: plan for plan in reading.plans.plans}
     kept = [row for kind in DifferenceKind if kind in samples for row in samples[kind].iter_rows(named=True)]
-    local = record_labels(context, reading.mapping, Side.LOCAL, [row["local_id"] for row in kept])
+    wording = Wording(context)
+    local = wording.labels(reading.mapping.id, Side.LOCAL, [row["local_id"] for row in kept])
     missing = [row["integration_id"] for row in kept if row["local_id"] not in local]
-    integration = record_labels(context, reading.mapping, Side.INTEGRATION, missing)
+    integration = wording.labels(reading.mapping.id, Side.INTEGRATION, missing)
     return VerificationResult(
         mapping=mapping,
         started_at=started,

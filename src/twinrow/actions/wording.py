@@ -17,8 +17,9 @@ import polars as pl
 from twinrow.actions.context import ActionContext
 from twinrow.batch.canonical import NULL, restore
 from twinrow.batch.columns import ID
+from twinrow.connectors.base import hurried
 from twinrow.engine.changes import possible_ids
-from twinrow.model.errors import TwinrowError
+from twinrow.model.errors import TwinrowError, UnknownTable
 from twinrow.model.mapping import FieldMapping, TableMapping
 from twinrow.model.sides import Pass, Side
 from twinrow.model.tables import Field, Table
@@ -29,8 +30,10 @@ from twinrow.store.systems import Pair
 
 _RULES_MARK = re.compile(r"#[0-9a-f]{12}$")
 _DERIVED = re.compile(rf"^(?P<rule>[^=]+):(?P<field>[^:=]+):(?:{'|'.join(pass_.value for pass_ in Pass)})$")
-_NUMBERS = ("number", "no", "code", "accountnumber", "isocurrencycode")
-_NAMES = ("displayname", "name", "fullname", "description", "currencyname")
+_PATIENCE = 5.0
+"""Seconds that a system is waited for, which only makes a list easier to read."""
+_NUMBERS = ("number", "no", "no_", "code", "accountnumber", "isocurrencycode")
+_NAMES = ("displayname", "name", "fullname", "description", "currencyname", "title", "subject")
 """What the fields that tell a record to people are called in Business Central, Dataverse and many others."""
 
 
@@ -76,6 +79,8 @@ class Wording:
     def __init__(self, context: ActionContext) -> None:
         self._context = context
         self._tables: dict[tuple[int, Side], Table | None] = {}
+        self._away: set[Side] = set()
+        """Sides whose system did not answer: it is not asked again while the same list is told."""
 
     @cached_property
     def mappings(self) -> dict[int, StoredMapping]:
@@ -117,15 +122,23 @@ class Wording:
         return sorted(set(numbers))
 
     def labels(self, mapping_id: int, side: Side, ids: Sequence[str]) -> dict[str, str]:
-        """Return what people call records of a side: number and name, as far as the table has such fields."""
+        """Return what people call records of a side: number and name, where the table has such fields, else a mapped text.
+
+        One request to the system; what is gone, or cannot be asked for now, has no label.
+        """
+        if side in self._away:
+            return {}
         table = self._table(mapping_id, side)
-        wanted = _telling(table) if table is not None else []
+        wanted = _telling(table, self.mappings[mapping_id].mapping, side) if table is not None else []
         known = [id for id in dict.fromkeys(ids) if id]
         if not wanted or not known or table is None:
             return {}
+        connector = self._context.connector(self._pair.system(side))
         try:
-            rows = self._context.connector(self._pair.system(side)).fetch(table.name, wanted, known)
+            with hurried(connector, _PATIENCE):
+                rows = connector.fetch(table.name, wanted, known)
         except TwinrowError:
+            self._away.add(side)
             return {}
         texts = rows.select(ID, *(pl.col(name).cast(pl.String).replace("", None) for name in wanted))
         joined = texts.select(ID, pl.concat_str(wanted, separator=" ", ignore_nulls=True).alias("label"))
@@ -138,11 +151,17 @@ class Wording:
     def _table(self, mapping_id: int, side: Side) -> Table | None:
         if (mapping_id, side) not in self._tables:
             mapping: TableMapping = self.mappings[mapping_id].mapping
+            self._tables[mapping_id, side] = None
+            if side in self._away:
+                return None
             try:
                 connector = self._context.connector(self._pair.system(side))
-                self._tables[mapping_id, side] = connector.describe(mapping.table(side))
+                with hurried(connector, _PATIENCE):
+                    self._tables[mapping_id, side] = connector.describe(mapping.table(side))
+            except UnknownTable:
+                return None
             except TwinrowError:
-                self._tables[mapping_id, side] = None
+                self._away.add(side)
         return self._tables[mapping_id, side]
 
 
@@ -157,11 +176,13 @@ def _rule(row: FieldMapping) -> str | None:
     return "value pairs" if row.values else None
 
 
-def _telling(table: Table) -> list[str]:
-    """Return the fields that tell a record of the table: a number and a name, where it has them."""
+def _telling(table: Table, mapping: TableMapping, side: Side) -> list[str]:
+    """Return the fields that tell a record: a number and a name, where the table has them, else the first mapped text."""
     by_name = {name.casefold(): name for name in table.fields}
     found = [next((by_name[name] for name in names if name in by_name), None) for names in (_NUMBERS, _NAMES)]
-    return [name for name in found if name is not None]
+    named = [name for name in found if name is not None]
+    mapped = [name for row in mapping.fields if (name := row.field(side)) in table.fields]
+    return named or [name for name in mapped if name is not None and table.fields[name].is_text][:1]
 
 
 def told_of(record: str, couplings: Sequence[int]) -> pl.Expr:

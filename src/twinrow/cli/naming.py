@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from twinrow.actions.wording import Wording
+
 if TYPE_CHECKING:
     from twinrow.model.mapping import FieldMapping, TableMapping
+    from twinrow.model.sides import Side
     from twinrow.workspace import Workspace
 
 
@@ -15,6 +19,8 @@ class Names:
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
+        self._wording = Wording(workspace.context)
+        self._labels: dict[tuple[int, Side], dict[str, str]] = {}
 
     @cached_property
     def _mappings(self) -> dict[int, TableMapping]:
@@ -33,6 +39,20 @@ class Names:
     def direction(self, direction: str) -> str:
         """Return a direction as people say it: `to crm`, `from crm`."""
         return f"{'to' if direction == 'to_integration' else 'from'} {self.systems['integration']}"
+
+    def look_up(self, mapping: int, side: Side, ids: Iterable[str | None]) -> None:
+        """Ask a system, once, what people call these records of a mapping."""
+        known = [id for id in ids if id is not None]
+        self._labels[mapping, side] = self._wording.labels(mapping, side, known)
+
+    def label(self, mapping: int, side: Side, id: str | None) -> str:
+        """Return what people call a record that was looked up; blank where that is not known."""
+        return self._labels.get((mapping, side), {}).get(id or "", "")
+
+    def record(self, mapping: int, side: Side, id: str | None) -> str | None:
+        """Return what people call a record that was looked up, with its id."""
+        label = self.label(mapping, side, id)
+        return f"{label} ({id})" if label else id
 
     def field_of(self, mapping: str, key: str | None) -> str:
         """Return what people call a field of a mapping that is named."""

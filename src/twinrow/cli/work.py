@@ -134,6 +134,7 @@ def list_errors(
     with workspace(store, connection) as opened:
         found = opened.list_errors(mapping, job=job, limit=limit)
         names = Names(opened)
+        _look_up_errors(found, names)
         if as_json:
             print_document({"errors": [error_document(error, names) for error in found]})
             return
@@ -143,6 +144,15 @@ def list_errors(
         show_lines(["No record has failed."])
     elif len(found) == limit:
         show_lines([f"These are the newest {number(limit)}; --limit shows more."])
+
+
+def _look_up_errors(found: Sequence[ErrorRow], names: Names) -> None:
+    for mapping in {error.mapping_id for error in found}:
+        of_mapping = [error for error in found if error.mapping_id == mapping]
+        for side in {one for error in of_mapping for one in (error.pass_.source, error.pass_.destination)}:
+            sources = [error.source_id for error in of_mapping if error.pass_.source is side]
+            others = [error.destination_id for error in of_mapping if error.pass_.destination is side]
+            names.look_up(mapping, side, [*sources, *others])
 
 
 def _error_cards(found: Sequence[ErrorRow], names: Names) -> list[Any]:
@@ -157,13 +167,14 @@ def _error_card(alike: Sequence[ErrorRow], names: Names) -> Any:
     newest = alike[0]
     jobs_ = sorted({error.job_id for error in alike})
     when = f"{point(newest.at)}, {'job' if len(jobs_) == 1 else 'jobs'} {', '.join(map(str, jobs_))}"
-    source, destination = names.systems[newest.pass_.source.value], names.systems[newest.pass_.destination.value]
+    number_, from_, to = newest.mapping_id, newest.pass_.source, newest.pass_.destination
+    source, destination = names.systems[from_.value], names.systems[to.value]
     remedy = _REMEDIES.get(newest.decision.name)
     return card(
         f"{names.mapping(newest.mapping_id)} {names.direction(newest.pass_.value)}, {when}",
         [
-            (f"Record in {source}", _some([error.source_id for error in alike])),
-            (f"Record in {destination}", _some([error.destination_id for error in alike])),
+            (f"Record in {source}", _some([names.record(number_, from_, error.source_id) for error in alike])),
+            (f"Record in {destination}", _some([names.record(number_, to, error.destination_id) for error in alike])),
             ("Field", names.field(newest.mapping_id, newest.field)),
             ("Problem", newest.message),
             ("Cause", newest.cause),
@@ -194,6 +205,9 @@ def list_pending(
     with workspace(store, connection) as opened:
         found = opened.list_pending(mapping, limit)
         names = Names(opened)
+        for number_, side in {(record.mapping_id, record.pass_.source) for record in found}:
+            of_side = [one for one in found if (one.mapping_id, one.pass_.source) == (number_, side)]
+            names.look_up(number_, side, [one.source_id for one in of_side])
         if as_json:
             print_document({"pending": [pending_document(record, names) for record in found]})
             return
@@ -223,7 +237,10 @@ def _pending_card(alike: Sequence[PendingRecord], names: Names) -> Any:
     return card(
         f"{names.mapping(first.mapping_id)} {names.direction(first.pass_.value)}: {state} since {point(first.since)}",
         [
-            (f"Record in {source}", _some([record.source_id for record in alike])),
+            (
+                f"Record in {source}",
+                _some([names.record(first.mapping_id, first.pass_.source, one.source_id) for one in alike]),
+            ),
             ("Number", _some([str(record.id) for record in alike], ", ")),
             ("Field", names.field(first.mapping_id, first.field)),
             ("Problem", first.message),

@@ -11,10 +11,11 @@ What systems can do differently stands in `Capabilities`, as data. Callers look 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import polars as pl
 
@@ -216,6 +217,20 @@ class Identity:
     environment: str
     caller: str | None = None
     details: dict[str, str] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Patient(Protocol):
+    """A connector that tries again for a while where its system does not answer, and can be told for how long."""
+
+    def patience(self, seconds: float) -> AbstractContextManager[None]:
+        """Within the context, try each request no longer than that: someone is looking on."""
+        ...
+
+
+def hurried(connector: object, seconds: float) -> AbstractContextManager[None]:
+    """Return a context in which a connector does not wait longer than that for its system."""
+    return connector.patience(seconds) if isinstance(connector, Patient) else nullcontext()
 
 
 class Connector(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -74,6 +75,10 @@ class Dataverse:
         """Look at everything that must be right before anything else works."""
         with self._client.patience(CHECK_SECONDS):
             return run_checks(self._site, self._tables, self._reading)
+
+    def patience(self, seconds: float) -> AbstractContextManager[None]:
+        """Within the context, try each request no longer than that: someone is looking on."""
+        return self._client.patience(seconds)
 
     def now(self) -> datetime:
         """Return the time of the service, by the dates of its answers."""
