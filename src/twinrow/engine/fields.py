@@ -171,7 +171,7 @@ def _mapped(
         index=index,
         identity=_identity(row, chain, renewed),
         key=row.key,
-        caption=row.caption or row.key,
+        caption=row.caption or row.local or row.integration or row.key,
         direction=_narrowed(row.direction, mapping.direction),
         local=fields[Side.LOCAL],
         integration=fields[Side.INTEGRATION],
