@@ -15,6 +15,7 @@ import polars as pl
 from twinrow.actions import (
     conflicts,
     coupling,
+    erasure,
     journal,
     mappings,
     plans,
@@ -43,6 +44,7 @@ from twinrow.actions.work import MappingStatus
 from twinrow.connectors.base import Capabilities, Check, Connector
 from twinrow.engine.context import EngineSettings
 from twinrow.engine.drift import Drift
+from twinrow.engine.erasure import Erased
 from twinrow.engine.trial import Trial
 from twinrow.model.errors import ConfigurationError, MappingProblem
 from twinrow.model.mapping import FieldMapping, TableMapping
@@ -388,6 +390,10 @@ class Workspace:
     def show_journal(self, mapping: str | None = None, **choice: Any) -> JournalPage:
         """Return what was written, newest first; `choice` as in `actions.journal.show_journal`."""
         return journal.show_journal(self.context, mapping, **choice)
+
+    def erase(self, mapping: str, record: str) -> Erased:
+        """Erase a record's values from what the store remembers; see `actions.erasure`."""
+        return erasure.erase(self.context, mapping, record)
 
     def prune_journal(self, days: int | None = None) -> int:
         """Forget what was written longer ago than the store keeps it, or than `days`."""

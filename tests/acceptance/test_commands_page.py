@@ -79,6 +79,7 @@ may come. Times are in ISO form and UTC, spans are seconds, decimals are texts, 
 | `pending retry` | `mapping`, `retried` |
 | `journal show` | `writes`, newest first; `next` is what `--after` takes to go on, null at the end |
 | `undo` | an undo; `undo_run` is null with `--plan`, `refused` not 0 where the exit code is 1 |
+| `erase` | `writes` (of the journal), `uncoupled`, `there` (the sides on which the record still is) |
 | `journal keep` | `journal_days`, `jobs_days`; null: for ever |
 | `journal prune` | `forgotten` (how many writes) |
 | `status` | `mappings` |

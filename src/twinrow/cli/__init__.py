@@ -12,6 +12,7 @@ from twinrow.cli.conflicts import conflicts
 from twinrow.cli.connections import connection
 from twinrow.cli.coupling import couple, couplings
 from twinrow.cli.demo import demo
+from twinrow.cli.erase import erase
 from twinrow.cli.failures import Commands
 from twinrow.cli.field_mappings import fields
 from twinrow.cli.journal import journal
@@ -55,6 +56,7 @@ application.command(rich_help_panel=WORKING)(sync)
 application.add_typer(plan, name="plan", rich_help_panel=WORKING)
 application.command(rich_help_panel=WORKING)(couple)
 application.command(rich_help_panel=WORKING)(undo)
+application.command(rich_help_panel=WORKING)(erase)
 application.command(rich_help_panel=WORKING)(stop)
 application.command(rich_help_panel=WORKING)(resume)
 application.command(rich_help_panel=LOOKING)(status)

@@ -38,6 +38,7 @@ ORDER = (
     "plan",
     "couple",
     "undo",
+    "erase",
     "stop",
     "resume",
     "status",
