@@ -18,6 +18,7 @@ from twinrow.actions import (
     erasure,
     journal,
     mappings,
+    pilots,
     plans,
     reset,
     restraints,
@@ -56,6 +57,7 @@ from twinrow.store.conflicts import Conflict
 from twinrow.store.database import open_database
 from twinrow.store.errors import ErrorRow
 from twinrow.store.pending import PendingRecord
+from twinrow.store.pilots import Pilot
 from twinrow.store.restraints import Stop
 from twinrow.store.retention import Retention
 from twinrow.store.systems import Pair, System
@@ -199,6 +201,18 @@ class Workspace:
     def accept_system(self, name: str, *, keep_couplings: bool) -> dict[str, int]:
         """Go on with a system whose settings lead to another environment than before; see `actions.restraints`."""
         return restraints.accept_system(self.context, name, keep_couplings=keep_couplings)
+
+    def start_pilot(self, mapping: str, **choice: Any) -> Pilot:
+        """Let only some records of a mapping take part; see `actions.pilots.start_pilot`."""
+        return pilots.start_pilot(self.context, mapping, **choice)
+
+    def end_pilot(self, mapping: str) -> Pilot | None:
+        """Let all records of a mapping take part again."""
+        return pilots.end_pilot(self.context, mapping)
+
+    def list_pilots(self) -> dict[str, Pilot]:
+        """Return the pilots of the connection's mappings, by mapping."""
+        return pilots.list_pilots(self.context)
 
     # Mappings.
 

@@ -17,6 +17,7 @@ from twinrow.cli.failures import Commands
 from twinrow.cli.field_mappings import fields
 from twinrow.cli.journal import journal
 from twinrow.cli.mappings import mapping
+from twinrow.cli.pilots import pilot
 from twinrow.cli.plans import plan
 from twinrow.cli.rules import rule
 from twinrow.cli.sandbox import sandbox
@@ -50,6 +51,7 @@ application.command(rich_help_panel=FIRST)(sandbox)
 application.add_typer(system, name="system", rich_help_panel=SETTING_UP)
 application.add_typer(connection, name="connection", rich_help_panel=SETTING_UP)
 application.add_typer(mapping, name="mapping", rich_help_panel=SETTING_UP)
+application.add_typer(pilot, name="pilot", rich_help_panel=SETTING_UP)
 mapping.command()(fields)
 application.add_typer(rule, name="rule", rich_help_panel=SETTING_UP)
 application.command(rich_help_panel=WORKING)(sync)

@@ -33,6 +33,7 @@ ORDER = (
     "system",
     "connection",
     "mapping",
+    "pilot",
     "rule",
     "sync",
     "plan",

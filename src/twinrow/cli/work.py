@@ -295,6 +295,7 @@ def status(as_json: AsJson = False, connection: ConnectionName = None, store: St
     with workspace(store, connection) as opened:
         found = opened.status()
         stop = opened.show_stop()
+        pilots = opened.list_pilots() if found else {}
         held = opened.show_read_only() if found else frozenset()
         names = {side: opened.show_connection().system(side).name for side in held}
     if as_json:
@@ -303,6 +304,7 @@ def status(as_json: AsJson = False, connection: ConnectionName = None, store: St
                 "mappings": [status_document(one) for one in found],
                 "stopped": {"by": stop.who, "since": stop.since, "reason": stop.reason} if stop else None,
                 "read_only": sorted(held),
+                "pilots": sorted(pilots),
             }
         )
         return
@@ -313,6 +315,10 @@ def status(as_json: AsJson = False, connection: ConnectionName = None, store: St
         why = f": {stop.reason}" if stop.reason else ""
         show_lines([f"Everything is stopped since {point(stop.since)}, by {stop.who}{why}. Next: twinrow resume", ""])
     show_lines(f"Nothing is written to {name}: the connection is read only." for name in names.values())
+    show_lines(
+        f"In {name} only {plural(one.ids.len(), 'record takes', 'records take')} part: a pilot."
+        for name, one in pilots.items()
+    )
     rows = [
         (
             one.mapping,
