@@ -53,6 +53,7 @@ class Sqlite(Database):
     """A SQLite file."""
 
     kind = "SQLite"
+    keeps_nan = False
     default_overlap = timedelta()
     inserts_quickly = True
     request_lifetime = timedelta(seconds=2 * BUSY_SECONDS)
