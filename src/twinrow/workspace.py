@@ -30,6 +30,7 @@ from twinrow.actions import (
     undo,
     verification,
     work,
+    writers,
 )
 from twinrow.actions.conflicts import ReadableConflict, Resolution
 from twinrow.actions.context import ActionContext
@@ -42,6 +43,7 @@ from twinrow.actions.setup import SetUp
 from twinrow.actions.undo import UndoResult
 from twinrow.actions.verification import VerificationResult
 from twinrow.actions.work import MappingStatus
+from twinrow.actions.writers import OtherWriter
 from twinrow.connectors.base import Capabilities, Check, Connector
 from twinrow.engine.context import EngineSettings
 from twinrow.engine.drift import Drift
@@ -353,6 +355,10 @@ class Workspace:
     def verify(self, mapping: str, **options: Any) -> VerificationResult:
         """Compare both sides of a mapping, writing to neither; see `actions.verification.verify`."""
         return verification.verify(self.context, mapping, **options)
+
+    def find_other_writers(self, mapping: str | None = None) -> list[OtherWriter]:
+        """Return the fields that others seem to write, too; see `actions.writers`."""
+        return writers.find_other_writers(self.context, mapping)
 
     # Looking at the work.
 

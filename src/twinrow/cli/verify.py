@@ -8,11 +8,12 @@ import typer
 
 from twinrow.cli.failures import RECORDS_FAILED
 from twinrow.cli.options import DEFAULT_STORE, AsJson, ConnectionName, Limit, Store
-from twinrow.cli.screen import card, number, plural, screen, show, show_lines, span, table
+from twinrow.cli.screen import card, number, plural, point, screen, show, show_lines, span, table
 from twinrow.cli.session import workspace
 
 if TYPE_CHECKING:
     from twinrow.actions.verification import Difference, VerificationResult
+    from twinrow.actions.writers import OtherWriter
     from twinrow.cli.naming import Names
 
 _MEANING = {
@@ -49,6 +50,7 @@ def verify(
 
     with workspace(store, connection) as opened:
         names = Names(opened)
+        others: list[OtherWriter] = []
         if ids:
             result = opened.verify(mapping, limit=1, drifted=lambda found: typer.echo("\n".join(found)))
         else:
@@ -56,12 +58,14 @@ def verify(
                 result = opened.verify(
                     mapping, limit=limit, progress=lambda what, count: line.update(f"{number(count)} {what}")
                 )
+            others = opened.find_other_writers(mapping)
     if as_json and not ids:
         from twinrow.cli.documents import print_document, verification_document
 
-        print_document(verification_document(result))
+        print_document(verification_document(result, others))
     elif not ids:
         _tell(result, names)
+        show_lines(_warning(one, names) for one in others)
     if not result.clean:
         raise typer.Exit(RECORDS_FAILED)
 
@@ -89,6 +93,15 @@ def _tell(result: VerificationResult, names: Names) -> None:
     if "awaiting" in kinds:
         lines.append(f"Next: twinrow sync {quoted}")
     show_lines(lines or ["All is well."])
+
+
+def _warning(one: OtherWriter, names: Names) -> str:
+    who = f" by {one.who}" if one.who else ""
+    return (
+        f"Warning: {one.field.caption or one.field.name} was changed again in {names.systems[one.side.value]}{who} within an "
+        f"hour of being written there, in {plural(one.records, 'record')}, last {point(one.last)}. Another integration, or the "
+        "system's own logic, may write it, too."
+    )
 
 
 def _card(one: Difference, mapping: str, names: Names) -> Any:
