@@ -18,6 +18,7 @@ from twinrow.actions import (
     erasure,
     journal,
     mappings,
+    offers,
     pilots,
     plans,
     reset,
@@ -36,6 +37,7 @@ from twinrow.actions.conflicts import ReadableConflict, Resolution
 from twinrow.actions.context import ActionContext
 from twinrow.actions.journal import JournalPage
 from twinrow.actions.mapping_changes import MappingChange
+from twinrow.actions.offers import Called, Offer, Selected
 from twinrow.actions.plans import Plan, PlannedRecord
 from twinrow.actions.reset import Reset
 from twinrow.actions.results import Job, Round, Run
@@ -341,6 +343,20 @@ class Workspace:
     def discard_plan(self, number: int) -> None:
         """Forget a plan that is not wanted."""
         plans.discard_plan(self.context, number)
+
+    def offer_synchronization(self, mapping: str, records: Sequence[str], *, create: bool = False) -> Offer:
+        """Say what may be done with records that a person has selected; see `actions.offers.offer_synchronization`."""
+        return offers.offer_synchronization(self.context, mapping, records, create=create)
+
+    def synchronize_selected(
+        self, mapping: str, records: Sequence[str], choice: str | None = None, **options: Any
+    ) -> Selected:
+        """Synchronize records as it was offered; options as in `actions.offers.synchronize_selected`."""
+        return offers.synchronize_selected(self.context, mapping, records, choice, **options)
+
+    def synchronize_from_integration(self, table: str, id: str) -> Called:
+        """Synchronize a record that was asked for on the integration side's form, coupling it where its mapping allows."""
+        return offers.synchronize_from_integration(self.context, table, id)
 
     def couple(self, mapping: str, local_id: str, integration_id: str, *, use: str | None = None) -> None:
         """Couple two records that are there already; see `actions.coupling.couple`."""

@@ -154,6 +154,6 @@ def test_the_page_is_what_the_commands_say() -> None:
 
 
 def test_every_command_is_on_the_page() -> None:
-    shown = set(re.findall(r"^#+ `twinrow ([a-z ]+)`$", PAGE.read_text(encoding="utf-8"), re.MULTILINE))
+    shown = set(re.findall(r"^#+ `twinrow ([a-z -]+)`$", PAGE.read_text(encoding="utf-8"), re.MULTILINE))
     assert set(ORDER) <= shown
     assert {"system add", "connection setup", "mapping apply", "jobs show", "pending retry"} <= shown

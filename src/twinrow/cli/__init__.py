@@ -21,6 +21,7 @@ from twinrow.cli.pilots import pilot
 from twinrow.cli.plans import plan
 from twinrow.cli.rules import rule
 from twinrow.cli.sandbox import sandbox
+from twinrow.cli.selection import sync_from
 from twinrow.cli.stopping import resume, stop
 from twinrow.cli.sync import sync
 from twinrow.cli.systems import system
@@ -55,6 +56,7 @@ application.add_typer(pilot, name="pilot", rich_help_panel=SETTING_UP)
 mapping.command()(fields)
 application.add_typer(rule, name="rule", rich_help_panel=SETTING_UP)
 application.command(rich_help_panel=WORKING)(sync)
+application.command(name="sync-from", rich_help_panel=WORKING)(sync_from)
 application.add_typer(plan, name="plan", rich_help_panel=WORKING)
 application.command(rich_help_panel=WORKING)(couple)
 application.command(rich_help_panel=WORKING)(undo)

@@ -36,6 +36,7 @@ ORDER = (
     "pilot",
     "rule",
     "sync",
+    "sync-from",
     "plan",
     "couple",
     "undo",

@@ -282,7 +282,12 @@ class Engine:
         return {side: self.connectors[side].identify().environment for side in Side}
 
     def _append_options(self, shared: RunContext) -> None:
-        """Append options that the run has met and nothing is coupled to, and tell of it on the job that met them."""
+        """Append options that the run has met and nothing is coupled to, and tell of it on the job that met them.
+
+        A plan that is carried out writes what it showed, and no more: after it, the next run does so.
+        """
+        if shared.options.careful:
+            return
         with self.database.reading() as connection:
             jobs = [job for job in jobs_of_run(connection, shared.run.id) if job.pass_ is Pass.FROM]
             held = read_only_sides(connection, shared.mapping.connection_id)
