@@ -22,7 +22,7 @@ CURRENT_REVISION = "0002"
 """The schema that this version of twinrow works with; `migrations/versions` leads there."""
 
 _READING = "twinrow_reading"
-_CACHE_KIB = 96_000
+_CACHE_KIB = 48_000
 _BUSY_SECONDS = 30
 
 
