@@ -41,7 +41,7 @@ from twinrow.model.errors import ConfigurationError, SystemUnavailable
 BUSY_SECONDS = 30
 """How long another program's write lock is waited for; `?timeout=SECONDS` in the address says otherwise."""
 _BARRIER_SECONDS = 2.0
-_CACHE_KIB = 12_000
+_CACHE_KIB = 8_000
 _PORTION = 500
 """Rows that are taken from the driver at once: they become columns while they are in the processor's cache."""
 _CHECKPOINT_PAGES = 40_000
