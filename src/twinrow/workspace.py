@@ -382,6 +382,14 @@ class Workspace:
         """Return the newest jobs, newest first."""
         return work.list_jobs(self.context, mapping, limit)
 
+    def list_record_jobs(self, mapping: str, record: str) -> list[Job]:
+        """Return the newest job of each direction that dealt with a record; see `actions.work.list_record_jobs`."""
+        return work.list_record_jobs(self.context, mapping, record)
+
+    def delete_jobs(self, mapping: str | None = None, *, older_than_days: int = 7) -> int:
+        """Forget old jobs with their errors; what open work refers to stays. Return how many."""
+        return work.delete_jobs(self.context, mapping, older_than_days=older_than_days)
+
     def show_run(self, run_id: int) -> Run:
         """Return a run with its jobs and errors."""
         return work.show_run(self.context, run_id)
