@@ -15,11 +15,10 @@ from twinrow.store.couplings import (
     insert_couplings,
     remove_couplings,
 )
-from twinrow.store.database import Database
 from twinrow.store.intents import keep_in_intent, open_intents
 from twinrow.store.leases import Lease, check_fence, release_lease, take_lease, this_process
 from twinrow.store.mappings import StoredMapping, fix_keys
-from twinrow.store.pending import clear_pending
+from twinrow.store.pending import COUPLED, clear_pending, look_again
 
 USE = {"local": Side.LOCAL, "integration": Side.INTEGRATION}
 
@@ -28,7 +27,8 @@ def couple(context: ActionContext, mapping: str, local_id: str, integration_id: 
     """Couple a local with an integration record.
 
     `use` (`local` or `integration`) says whose values win where the two differ, as long as nothing has been reconciled yet;
-    without it differing values are conflicts, unless the mapping says who wins.
+    without it differing values are conflicts, unless the mapping says who wins. The next run compares the two, whether they have
+    changed or not.
 
     A record that is coupled to another one is refused, unless that other one is gone: then its coupling gives way
     (semantics 3.1). Raises `RecordNotFound`, `CouplingRefused`, `LeaseHeld`.
@@ -53,7 +53,7 @@ def couple(context: ActionContext, mapping: str, local_id: str, integration_id: 
         lease = take_lease(connection, stored.id, None, owner)
     try:
         replaced = _giving_way(context, stored, ids)
-        _store(context.database, lease, stored, ids, USE.get(use or ""), replaced)
+        _store(context, lease, stored, ids, USE.get(use or ""), replaced)
     finally:
         with context.database.transaction() as connection:
             release_lease(connection, lease)
@@ -87,7 +87,7 @@ def _giving_way(context: ActionContext, stored: StoredMapping, ids: dict[Side, s
 
 
 def _store(
-    database: Database,
+    context: ActionContext,
     lease: Lease,
     stored: StoredMapping,
     ids: dict[Side, str],
@@ -102,11 +102,11 @@ def _store(
         "state": int(PREFER[use]) if use else 0,
     }
     schema = {name: kind for name, kind in COUPLING_SCHEMA.items() if name != "coupling_id"}
-    with database.transaction() as connection:
+    with context.database.transaction() as connection:
         check_fence(connection, lease)
         for present in replaced:
             remove_couplings(connection, stored, present)
-        insert_couplings(connection, stored, pl.DataFrame([row], schema=schema))
+        numbered = insert_couplings(connection, stored, pl.DataFrame([row], schema=schema))
         for pass_ in Pass:
             clear_pending(connection, stored, pass_, [ids[pass_.source]])
         for intent in open_intents(connection, stored.id):
@@ -114,6 +114,8 @@ def _store(
             kept = intent.frame.filter(pl.col("source_id") != ids[intent.pass_.source])
             if kept.height < intent.frame.height:
                 keep_in_intent(connection, intent.id, kept)
+        numbers = numbered.get_column("coupling_id").to_list()
+        look_again(connection, stored, numbers, COUPLED, context.clock.now())
 
 
 def couplings(context: ActionContext, mapping: str) -> pl.DataFrame:

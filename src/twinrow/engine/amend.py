@@ -99,8 +99,9 @@ def with_unmapped(context: Context, names: Sequence[str]) -> Context:
     """Return the context with further fields of the destination, as if they were mapped; their identities say so."""
     side, table = context.pass_.destination, context.destination.table
     plans = list(context.plans.plans)
+    known = {plan.identity for plan in plans}
     for name in names:
-        if name in table.fields and UNMAPPED + name not in context.plans.identities:
+        if name in table.fields and UNMAPPED + name not in known:
             plans.append(_unmapped(len(plans), name, table.field(name), side))
     if len(plans) == len(context.plans.plans):
         return context

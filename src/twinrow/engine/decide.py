@@ -241,12 +241,15 @@ def _kept(context: DecideContext, index: int) -> pl.Expr:
 
 def _settle_records(frame: pl.DataFrame, context: DecideContext, carried: Sequence[FieldPlan]) -> pl.DataFrame:
     creating = pl.col(c.COUPLING).is_null() & pl.col(c.DESTINATION_ID).is_null()
-    restoring = ~creating & pl.col(c.MISSING) if context.deletion_conflict is DeletionConflict.RESTORE else _NEVER
+    # A pass that carries no field makes no records: they would be empty.
+    restores = context.deletion_conflict is DeletionConflict.RESTORE and carried
+    restoring = ~creating & pl.col(c.MISSING) if restores else _NEVER
     making = creating | restoring
     problems = [_problem(plan, context.pass_, making) for plan in carried]
-    refused = pl.coalesce([message for message, _, _ in problems])
-    refused_field = pl.coalesce([name for _, name, _ in problems])
-    waiting = pl.coalesce([name for _, _, name in problems])
+    none = pl.lit(None, dtype=pl.String)
+    refused = pl.coalesce(*(message for message, _, _ in problems), none)
+    refused_field = pl.coalesce(*(name for _, name, _ in problems), none)
+    waiting = pl.coalesce(*(name for _, _, name in problems), none)
     sends = any_of(pl.col(c.send(plan.index)) for plan in carried)
     clashes = any_of(pl.col(c.conflict(plan.index)) for plan in carried)
     by_policy = any_of(pl.col(_by_policy(plan.index)) for plan in carried)

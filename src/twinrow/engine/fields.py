@@ -15,6 +15,7 @@ from twinrow.model.mapping import FieldMapping, TableMapping
 from twinrow.model.rules import AnyRule, chain_problem, rule_chain, rule_identity
 from twinrow.model.sides import Direction, Pass, Side
 from twinrow.model.tables import Field, FieldType, Table
+from twinrow.store.bases import ONE_WAY
 
 _CONSTANT_TYPES: dict[type, FieldType] = {
     bool: FieldType.BOOLEAN,
@@ -79,6 +80,12 @@ class FieldPlan:
         return self.chain if self.chain and self.mapping.rules_apply(pass_) else ()
 
     @property
+    def base_name(self) -> str:
+        """What names the field in bases: its identity, and that it goes one way, where it could also go both."""
+        could = self.derived is None and not self.is_constant and self.direction is not Direction.BIDIRECTIONAL
+        return self.identity + ONE_WAY if could else self.identity
+
+    @property
     def is_constant(self) -> bool:
         """Whether a constant is written."""
         return self.derived is None and self.mapping.is_constant
@@ -105,8 +112,8 @@ class FieldPlans:
 
     @property
     def identities(self) -> tuple[str, ...]:
-        """The identities of the fields, in the order of their columns."""
-        return tuple(plan.identity for plan in self.plans)
+        """What names the fields in bases, in the order of their columns."""
+        return tuple(plan.base_name for plan in self.plans)
 
     def carried(self, pass_: Pass) -> tuple[FieldPlan, ...]:
         """Return the fields that a pass carries."""

@@ -17,6 +17,7 @@ from twinrow.batch.hooks import HookContext
 from twinrow.engine import columns as c
 from twinrow.engine.carry import destination_texts
 from twinrow.engine.context import PassContext, ReadContext
+from twinrow.engine.decide import any_of
 from twinrow.engine.fields import FieldPlan
 from twinrow.model.filters import Comparison
 from twinrow.store.bases import base_column, bases_of_shape, read_bases
@@ -197,7 +198,7 @@ def needs_counterpart(context: ReadContext) -> pl.Expr:
         or context.options.unconditional
         or not context.destination.capabilities.version_checks
     )
-    unknown = pl.any_horizontal(
+    unknown = any_of(
         pl.col(c.base_source(plan.index)).is_null() | pl.col(c.base_destination(plan.index)).is_null()
         for plan in context.carried
         if not plan.is_constant and (plan.derived is None or not plan.derived.on_create_only)

@@ -34,7 +34,7 @@ from twinrow.model.outcomes import Counters, Decision, Outcome, Recovery
 from twinrow.model.sides import Side
 from twinrow.store.bases import base_column, insert_bases, update_bases
 from twinrow.store.conflicts import CONFLICT_SCHEMA, replace_conflicts
-from twinrow.store.couplings import GONE, State, insert_couplings, remove_couplings, set_state, update_couplings
+from twinrow.store.couplings import GONE, PREFER, State, insert_couplings, remove_couplings, set_state, update_couplings
 from twinrow.store.errors import ERROR_SCHEMA, add_errors
 from twinrow.store.intents import keep_in_intent
 from twinrow.store.journal import NEW, OLD, UNMAPPED, add_entry
@@ -305,7 +305,7 @@ def _newest(known: str, further: Sequence[pl.Expr], unmoved: pl.Expr) -> pl.Expr
     return pl.when(unmoved).then(pl.col(known)).otherwise(pl.max_horizontal(pl.col(known), *further))
 
 
-def _coupling_columns(context: PassContext) -> list[pl.Expr]:
+def _coupling_columns(context: PassContext, frame: pl.DataFrame) -> list[pl.Expr]:
     source, destination = context.pass_.source.value, context.pass_.destination.value
     given_up = pl.lit(int(GONE[context.pass_.source] | State.DEACTIVATED), dtype=pl.Int64)
     return [
@@ -313,8 +313,23 @@ def _coupling_columns(context: PassContext) -> list[pl.Expr]:
         pl.col("@new_destination_version").alias(f"{destination}_version"),
         pl.col("@new_source_modified").alias(f"{source}_modified_at"),
         pl.col("@new_destination_modified").alias(f"{destination}_modified_at"),
-        pl.when(deactivated()).then(given_up).otherwise(pl.lit(0, dtype=pl.Int64)).alias("state"),
+        pl.when(deactivated()).then(given_up).otherwise(_preference(context, frame)).alias("state"),
     ]
+
+
+def _preference(context: PassContext, frame: pl.DataFrame) -> pl.Expr:
+    """Return the state of settled couplings: 0, or which side was chosen at coupling, as long as a field waits for its pass."""
+    preference = pl.col(c.STATE).fill_null(0) & int(PREFER[Side.LOCAL] | PREFER[Side.INTEGRATION])
+    none = pl.lit(0, dtype=pl.Int64)
+    if frame.filter(preference != 0).is_empty():
+        return none
+    waiting = [
+        pl.col(f"{new}.{plan.index}").is_null()
+        for plan in context.plans.plans
+        if plan.bidirectional
+        for new in ("new_source", "new_destination")
+    ]
+    return pl.when(pl.any_horizontal(waiting)).then(preference).otherwise(none) if waiting else none
 
 
 def _couple(connection: Connection, context: PassContext, frame: pl.DataFrame) -> pl.DataFrame:
@@ -331,7 +346,7 @@ def _couple(connection: Connection, context: PassContext, frame: pl.DataFrame) -
         stored = new.select(
             pl.col(ID).alias(f"{source}_id"),
             pl.col(c.DESTINATION_ID).alias(f"{destination}_id"),
-            *_coupling_columns(context),
+            *_coupling_columns(context, new),
         ).select("local_id", "integration_id", *_STORED_ORDER)
         numbered = insert_couplings(connection, context.mapping, stored)
         numbers = numbered.select(pl.col(f"{source}_id").alias(ID), pl.col("coupling_id").alias("@new_number"))
@@ -342,7 +357,9 @@ def _couple(connection: Connection, context: PassContext, frame: pl.DataFrame) -
         )
     known = frame.filter(pl.col("@settled") & ~pl.col("@newly_coupled"))
     if known.height:
-        update_couplings(connection, known.select(pl.col(c.COUPLING).alias("coupling_id"), *_coupling_columns(context)))
+        update_couplings(
+            connection, known.select(pl.col(c.COUPLING).alias("coupling_id"), *_coupling_columns(context, known))
+        )
     return frame
 
 

@@ -1,12 +1,14 @@
 """Bases: for each field and each side of a coupling, the value last reconciled, as that side returned it.
 
 A base is kept as two packed texts (`batch.canonical`), whose order of fields is the shape's. The engine names its fields by
-identities: a field mapping whose rules have changed has a new identity, and so no base yet.
+identities: a field mapping whose rules have changed has a new identity, and so no base yet. The name of a field that goes one way
+ends in `ONE_WAY`: its base tells what each side held, not that both were reconciled. It takes over the base of a field that went
+both ways, but not the other way round.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import polars as pl
 from sqlalchemy import Connection
@@ -16,6 +18,9 @@ from twinrow.model.sides import Side
 from twinrow.store.bulk import insert_frame, select_in, update_frame
 from twinrow.store.mappings import read_shapes
 from twinrow.store.tables import bases
+
+ONE_WAY = " one way"
+"""The end of the name of a field that goes one way."""
 
 _STORED = {
     "coupling_id": pl.Int64(),
@@ -57,13 +62,19 @@ def read_bases(
             unpacked.select(
                 "coupling_id",
                 *(
-                    (pl.col(held[side][identity]) if identity in held[side] else pl.lit(None, pl.String)).alias(name)
+                    _held(held[side], identity).alias(name)
                     for side in Side
                     for identity, name in zip(identities, names[side], strict=True)
                 ),
             )
         )
     return pl.concat(parts).cast(pl.Schema(schema))
+
+
+def _held(columns: Mapping[str, str], identity: str) -> pl.Expr:
+    """Return the column of a field, by its name or, of one that goes one way, by that which it had before."""
+    column = columns.get(identity) or columns.get(identity.removesuffix(ONE_WAY))
+    return pl.col(column) if column is not None else pl.lit(None, pl.String)
 
 
 def bases_of_shape(connection: Connection, shape: int, numbers: Sequence[int]) -> pl.Series:

@@ -45,6 +45,9 @@ PENDING_SCHEMA: dict[str, pl.DataType] = {
 TRY_AGAIN = "taken off the skipped list, to be tried again"
 """The message of a pending row whose record somebody wants to be tried again."""
 
+COUPLED = "coupled by hand, and not synchronized yet"
+"""The message of a pending row whose record somebody has coupled: it may not have changed since it was last read."""
+
 _INSTANTS = ("not_before", "since", "at")
 
 
@@ -187,29 +190,21 @@ def retry(connection: Connection, mapping: StoredMapping, at: datetime, numbers:
     chosen = connection.execute(select(pending).where(wanted)).fetchall()
     coupled = [row.coupling_id for row in chosen if row.coupling_id is not None]
     set_state(connection, coupled, off=State.SKIPPED)
-    again = {"skipped": False, "failures": 0, "message": TRY_AGAIN, "at": at}
+    again = _again(TRY_AGAIN, at)
     concerned = or_(pending.c.id.in_([row.id for row in chosen]), pending.c.coupling_id.in_(coupled))
     connection.execute(update(pending).where(concerned).values(**again))
-    _look_at_both_sides(connection, mapping, coupled, again)
+    look_again(connection, mapping, coupled, TRY_AGAIN, at)
     return len(chosen)
 
 
-def set_aside(connection: Connection, mapping: StoredMapping, pass_: Pass, ids: Sequence[str]) -> list[int]:
-    """Return the numbers of the skipped pending rows of source records."""
-    rows = select_in(
-        connection,
-        pending,
-        {"id": pl.Int64(), "skipped": pl.Boolean()},
-        "source_key",
-        encode_all(ids, mapping.guid(pass_.source)),
-        **{"mapping_id": mapping.id, "pass": pass_.value},
-    )
-    return rows.filter("skipped").get_column("id").to_list()
+def _again(message: str, at: datetime) -> dict[str, object]:
+    return {"skipped": False, "failures": 0, "message": message, "at": at}
 
 
-def _look_at_both_sides(
-    connection: Connection, mapping: StoredMapping, numbers: Sequence[int], again: dict[str, object]
+def look_again(
+    connection: Connection, mapping: StoredMapping, numbers: Sequence[int], message: str, at: datetime
 ) -> None:
+    """Have the next run look at couplings from both sides, whether their records have changed or not."""
     known = {
         (row.coupling_id, row._mapping["pass"])
         for row in connection.execute(
@@ -224,8 +219,8 @@ def _look_at_both_sides(
             "coupling_id": row.id,
             "decision": int(Decision.SET_ASIDE),
             "recovery": Recovery.RETRY.value,
-            "since": again["at"],
-            **again,
+            "since": at,
+            **_again(message, at),
         }
         for row in connection.execute(select(couplings).where(couplings.c.id.in_(numbers)))
         for pass_ in mapping.mapping.direction.passes
