@@ -15,8 +15,11 @@ import polars as pl
 from twinrow.actions import (
     conflicts,
     coupling,
+    erasure,
     journal,
     mappings,
+    offers,
+    pilots,
     plans,
     reset,
     restraints,
@@ -28,11 +31,13 @@ from twinrow.actions import (
     undo,
     verification,
     work,
+    writers,
 )
 from twinrow.actions.conflicts import ReadableConflict, Resolution
 from twinrow.actions.context import ActionContext
 from twinrow.actions.journal import JournalPage
 from twinrow.actions.mapping_changes import MappingChange
+from twinrow.actions.offers import Called, Offer, Selected
 from twinrow.actions.plans import Plan, PlannedRecord
 from twinrow.actions.reset import Reset
 from twinrow.actions.results import Job, Round, Run
@@ -40,9 +45,11 @@ from twinrow.actions.setup import SetUp
 from twinrow.actions.undo import UndoResult
 from twinrow.actions.verification import VerificationResult
 from twinrow.actions.work import MappingStatus
+from twinrow.actions.writers import OtherWriter
 from twinrow.connectors.base import Capabilities, Check, Connector
 from twinrow.engine.context import EngineSettings
 from twinrow.engine.drift import Drift
+from twinrow.engine.erasure import Erased
 from twinrow.engine.trial import Trial
 from twinrow.model.errors import ConfigurationError, MappingProblem
 from twinrow.model.mapping import FieldMapping, TableMapping
@@ -54,6 +61,7 @@ from twinrow.store.conflicts import Conflict
 from twinrow.store.database import open_database
 from twinrow.store.errors import ErrorRow
 from twinrow.store.pending import PendingRecord
+from twinrow.store.pilots import Pilot
 from twinrow.store.restraints import Stop
 from twinrow.store.retention import Retention
 from twinrow.store.systems import Pair, System
@@ -198,6 +206,18 @@ class Workspace:
         """Go on with a system whose settings lead to another environment than before; see `actions.restraints`."""
         return restraints.accept_system(self.context, name, keep_couplings=keep_couplings)
 
+    def start_pilot(self, mapping: str, **choice: Any) -> Pilot:
+        """Let only some records of a mapping take part; see `actions.pilots.start_pilot`."""
+        return pilots.start_pilot(self.context, mapping, **choice)
+
+    def end_pilot(self, mapping: str) -> Pilot | None:
+        """Let all records of a mapping take part again."""
+        return pilots.end_pilot(self.context, mapping)
+
+    def list_pilots(self) -> dict[str, Pilot]:
+        """Return the pilots of the connection's mappings, by mapping."""
+        return pilots.list_pilots(self.context)
+
     # Mappings.
 
     def apply_mappings(self, *files: str | Path) -> list[MappingProblem]:
@@ -324,6 +344,20 @@ class Workspace:
         """Forget a plan that is not wanted."""
         plans.discard_plan(self.context, number)
 
+    def offer_synchronization(self, mapping: str, records: Sequence[str], *, create: bool = False) -> Offer:
+        """Say what may be done with records that a person has selected; see `actions.offers.offer_synchronization`."""
+        return offers.offer_synchronization(self.context, mapping, records, create=create)
+
+    def synchronize_selected(
+        self, mapping: str, records: Sequence[str], choice: str | None = None, **options: Any
+    ) -> Selected:
+        """Synchronize records as it was offered; options as in `actions.offers.synchronize_selected`."""
+        return offers.synchronize_selected(self.context, mapping, records, choice, **options)
+
+    def synchronize_from_integration(self, table: str, id: str) -> Called:
+        """Synchronize a record that was asked for on the integration side's form, coupling it where its mapping allows."""
+        return offers.synchronize_from_integration(self.context, table, id)
+
     def couple(self, mapping: str, local_id: str, integration_id: str, *, use: str | None = None) -> None:
         """Couple two records that are there already; see `actions.coupling.couple`."""
         coupling.couple(self.context, mapping, local_id, integration_id, use=use)
@@ -338,11 +372,23 @@ class Workspace:
         """Compare both sides of a mapping, writing to neither; see `actions.verification.verify`."""
         return verification.verify(self.context, mapping, **options)
 
+    def find_other_writers(self, mapping: str | None = None) -> list[OtherWriter]:
+        """Return the fields that others seem to write, too; see `actions.writers`."""
+        return writers.find_other_writers(self.context, mapping)
+
     # Looking at the work.
 
     def list_jobs(self, mapping: str | None = None, limit: int = 100) -> list[Job]:
         """Return the newest jobs, newest first."""
         return work.list_jobs(self.context, mapping, limit)
+
+    def list_record_jobs(self, mapping: str, record: str) -> list[Job]:
+        """Return the newest job of each direction that dealt with a record; see `actions.work.list_record_jobs`."""
+        return work.list_record_jobs(self.context, mapping, record)
+
+    def delete_jobs(self, mapping: str | None = None, *, older_than_days: int = 7) -> int:
+        """Forget old jobs with their errors; what open work refers to stays. Return how many."""
+        return work.delete_jobs(self.context, mapping, older_than_days=older_than_days)
 
     def show_run(self, run_id: int) -> Run:
         """Return a run with its jobs and errors."""
@@ -388,6 +434,10 @@ class Workspace:
     def show_journal(self, mapping: str | None = None, **choice: Any) -> JournalPage:
         """Return what was written, newest first; `choice` as in `actions.journal.show_journal`."""
         return journal.show_journal(self.context, mapping, **choice)
+
+    def erase(self, mapping: str, record: str) -> Erased:
+        """Erase a record's values from what the store remembers; see `actions.erasure`."""
+        return erasure.erase(self.context, mapping, record)
 
     def prune_journal(self, days: int | None = None) -> int:
         """Forget what was written longer ago than the store keeps it, or than `days`."""

@@ -310,3 +310,15 @@ def test_an_undo_is_a_document_and_a_text(synchronized: SandboxPair, terminal: T
     again = terminal.read("undo", "--record", second["accountid"], "--mapping", "CUSTOMER", "--field", "website")
     assert (again["restored"], again["refused"]) == (1, 0)
     terminal.run("undo", code=2)
+
+
+def test_a_record_is_erased_when_it_is_said_twice(synchronized: SandboxPair, terminal: Terminal) -> None:
+    account = next(row for row in rows(synchronized, "account") if row["customertypecode"] == 3)
+    words = ("erase", "--mapping", "CUSTOMER", "--record", account["accountid"])
+    terminal.run(*words, code=2)
+    written = len(terminal.read("journal", "show", "CUSTOMER", "--record", account["accountid"])["writes"])
+    document = terminal.read(*words, "--yes")
+    assert document == {"writes": written, "uncoupled": False, "there": ["local", "integration"]}
+    assert "erased on request" in terminal.run("journal", "show", "--record", account["accountid"]).out
+    terminal.run("sync", "CUSTOMER")
+    assert account["accountid"] in {row["accountid"] for row in rows(synchronized, "account")}

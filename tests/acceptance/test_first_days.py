@@ -37,3 +37,21 @@ def test_the_environment_that_is_known_needs_no_acceptance(synchronized: Sandbox
     told = terminal.run("system", "accept", "crm", "--keep-couplings")
     assert told.out == "crm leads to the environment that is known already.\n"
     terminal.run("system", "accept", "crm", code=2)
+
+
+def test_a_pilot_at_a_terminal(synchronized: SandboxPair, terminal: Terminal) -> None:
+    for number in ("C000001", "C000002"):
+        edit(synchronized, "Customer", **{"No.": number, "Phone No.": "+45 70 12 34 56"})
+    told = terminal.run("pilot", "start", "CUSTOMER", "--where", "number eq 'C000001'").out
+    assert told.startswith("Only 1 record of erp and what is coupled to it take part in CUSTOMER now.")
+    (listed,) = terminal.read("pilot", "list")["pilots"]
+    assert (listed["mapping"], len(listed["records"])) == ("CUSTOMER", 1)
+    assert "In CUSTOMER only 1 record takes part" in terminal.run("status").out
+    to, _ = terminal.read("sync", "CUSTOMER")["runs"][0]["jobs"]
+    assert (to["modified"], to["ignored_reasons"]["outside the pilot"]) == (1, to["ignored"])
+    terminal.run("pilot", "end", "CUSTOMER")
+    to, _ = terminal.read("sync", "CUSTOMER")["runs"][0]["jobs"]
+    assert to["modified"] == 1
+    terminal.run("pilot", "start", "CUSTOMER", code=2)
+    terminal.run("pilot", "start", "CUSTOMER", "--where", "nothing eq 1", code=2)
+    assert "All records take part" in terminal.run("pilot", "list").out

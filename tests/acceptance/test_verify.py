@@ -40,7 +40,13 @@ def test_what_differs_is_shown_with_names_and_what_to_do(synchronized: SandboxPa
     assert "Credit Limit (LCY)" in told
     (id,) = terminal.run("verify", "CUSTOMER", "--ids", code=1).out.split()
     assert f"({id})" in told
-    terminal.run("sync", "CUSTOMER", "--record", id, "--direction", "to")
+    terminal.run("verify", "CUSTOMER", "--plan", "to", "--ids", code=2)
+    told = terminal.run("verify", "CUSTOMER", "--plan", "to", code=1).out
+    assert "A plan that repairs 1 record: twinrow plan show" in told
+    plan = terminal.read("verify", "CUSTOMER", "--plan", "to", code=1)["plan"]
+    (planned,) = terminal.read("plan", "show", str(plan))["records"]
+    assert (planned["kind"], planned["fields"][0]["old"]) == ("update", "999.00")
+    terminal.run("plan", "apply", str(plan))
     assert terminal.read("verify", "CUSTOMER")["records"] == {}
 
 

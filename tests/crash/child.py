@@ -12,7 +12,7 @@ import threading
 from collections.abc import Sequence
 from datetime import timedelta
 from multiprocessing.connection import Connection as Pipe
-from typing import Any
+from typing import Any, Literal
 
 import httpx2
 import sqlalchemy
@@ -20,10 +20,15 @@ import sqlalchemy.dialects.sqlite
 from sqlalchemy import event
 
 import twinrow
+from twinrow.actions.results import Run
 from twinrow.engine.context import EngineSettings
 
 SETTINGS = EngineSettings(page_rows=5, delete_check_interval=timedelta(0))
 """Several batches for few records, and deletions that no feed tells of are looked for in each run."""
+
+
+Work = tuple[Literal["plan", "undo"], int]
+"""The plan that is applied, or the run that is undone."""
 
 
 class Steps:
@@ -55,16 +60,22 @@ class Steps:
         httpx2.Client.send = counted  # type: ignore[method-assign]
 
 
-def synchronize(store: str, mappings: Sequence[str], plan: int | None, fatal: int | None, answer: Pipe) -> None:
-    """Run the mappings of a store, or apply a plan, and tell which steps there were; killed at the step `fatal`."""
+def work(store: str, mappings: Sequence[str], other: Work | None, fatal: int | None, answer: Pipe) -> None:
+    """Run the mappings of a store, or do `other` work, and tell which steps there were; killed at the step `fatal`."""
     steps = Steps(fatal)
     with twinrow.open(store, settings=SETTINGS) as workspace:
         steps.watch()
-        round_ = workspace.apply_plan(plan) if plan else workspace.synchronize_all(mappings, create=True)
+        if other is not None and other[0] == "undo":
+            workspace.undo(other[1])
+            runs: Sequence[Run] = ()
+        elif other is not None:
+            runs = workspace.apply_plan(other[1]).runs
+        else:
+            runs = workspace.synchronize_all(mappings, create=True).runs
     answer.send(
         {
             "steps": steps.kinds,
-            "failed": [f"{run.mapping}: {run.message}" for run in round_.runs if run.state != "finished"],
-            "written": sum(run.counters.written for run in round_.runs),
+            "failed": [f"{run.mapping}: {run.message}" for run in runs if run.state != "finished"],
+            "written": sum(run.counters.written for run in runs),
         }
     )

@@ -15,8 +15,11 @@ import pytest
 
 from tests.conftest import KILLS
 from tests.crash.world import CHOSEN, MARKED, UNMARKED, CrashWorld, crash_world
+from twinrow.actions.results import Run
 from twinrow.model.outcomes import Decision
 from twinrow.model.sides import Side
+from twinrow.store.runs import get_job
+from twinrow.workspace import Workspace
 
 SYSTEMS: Mapping[str, Mapping[str, Any]] = {"chosen": CHOSEN, "marked": MARKED, "unmarked": UNMARKED}
 """Business Central takes the ids of new records; or not, but marks by which they are known again; or neither."""
@@ -52,7 +55,7 @@ class Crashes:
             world.bring_back("updates")
             self.plan = world.plan()
             world.keep("plan")
-            self._steps[name, "plan"] = world.run(plan=self.plan).steps
+            self._steps[name, "plan"] = world.run(other=("plan", self.plan)).steps
             world.bring_back("loaded")
             let_people_delete(world)
             world.keep("removals")
@@ -134,7 +137,7 @@ def survive(crashes: Crashes, name: str, phase: str, points: Sequence[int], kill
     for point in points:
         world.bring_back(phase)
         kind = crashes._steps[name, phase][point]
-        if not world.run(fatal=point, plan=crashes.plan if phase == "plan" else None).killed:
+        if not world.run(fatal=point, other=("plan", crashes.plan) if phase == "plan" else None).killed:
             continue
         kills[kind.split()[0]] += 1
         interfere(world, phase)
@@ -208,3 +211,51 @@ def test_what_was_made_without_key_or_mark_is_left_alone_until_its_time_is_over(
 def _customers(world: CrashWorld) -> list[str]:
     rows = world.people[Side.LOCAL].select("customers", ["displayName"], None)
     return rows.get_column("displayName").to_list()
+
+
+def test_a_process_that_is_killed_while_it_undoes_costs_nothing(crashes: Crashes, pytestconfig: pytest.Config) -> None:
+    """A run wrote, made and deleted; whoever goes on with undoing it comes to the same as if nobody had been killed."""
+    world = crashes.world("chosen")
+    world.bring_back("updates")
+    before = fields_of(world)
+    world.run_here()
+    with world.open() as workspace:
+        run = max(run.id or 0 for run in runs_of(workspace, "CUSTOMER"))
+    world.keep("to undo")
+    steps = world.run(other=("undo", run)).steps
+    undone = fields_of(world)
+    assert {id: undone[id] for id in before} == before, "the undo alone does not bring everything back"
+    telling = [number for number, kind in enumerate(steps) if not kind.endswith("GET")]
+    for point in telling[:: max(1, len(telling) // 10)]:
+        world.bring_back("to undo")
+        if not world.run(fatal=point, other=("undo", run)).killed:
+            continue
+        pytestconfig.stash[KILLS][steps[point].split()[0]] += 1
+        # As long as a request of the killed process may still arrive, its record is left alone.
+        world.advance()
+        with world.open() as workspace:
+            workspace.undo(run)
+        assert fields_of(world) == undone, (point, steps[point])
+        world.run_here()
+        assert world.run_here() == 0, (point, steps[point])
+        assert fields_of(world) == undone, (point, steps[point])
+
+
+def runs_of(workspace: Workspace, mapping: str) -> list[Run]:
+    """Return the runs of a mapping that wrote something."""
+    with workspace.context.database.reading() as connection:
+        numbers = {get_job(connection, job.id).run_id for job in workspace.list_jobs(mapping)}
+    return [run for run in map(workspace.show_run, numbers) if run.counters.written]
+
+
+def fields_of(world: CrashWorld) -> dict[str, list[str]]:
+    """Return what people see of the customers on both sides, by id."""
+    wanted = {
+        Side.LOCAL: ("customers", ["displayName", "phoneNumber", "email"]),
+        Side.INTEGRATION: ("account", ["name", "telephone1", "emailaddress1"]),
+    }
+    found = {}
+    for side, (table, fields) in wanted.items():
+        for row in world.people[side].select(table, fields, None).select("@id", *fields).iter_rows():
+            found[row[0]] = [value or "" for value in row[1:]]
+    return found

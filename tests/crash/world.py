@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 
 import twinrow
-from tests.crash.child import SETTINGS, synchronize
+from tests.crash.child import SETTINGS, Work, work
 from twinrow.batch.columns import ID, VERSION, column_type
 from twinrow.cli.demo.comparison import compare
 from twinrow.cli.sandbox import PERSON, SandboxPair, open_sandboxes
@@ -59,10 +59,10 @@ class Ended:
     written: int = 0
 
 
-def run_apart(store: str, mappings: Sequence[str], fatal: int | None = None, plan: int | None = None) -> Ended:
-    """Synchronize, or apply a plan, in a new process, which is killed at the step `fatal`."""
+def run_apart(store: str, mappings: Sequence[str], fatal: int | None = None, other: Work | None = None) -> Ended:
+    """Synchronize, or do other work, in a new process, which is killed at the step `fatal`."""
     receiving, sending = _processes.Pipe(duplex=False)
-    process = _processes.Process(target=synchronize, args=(store, mappings, plan, fatal, sending))
+    process = _processes.Process(target=work, args=(store, mappings, other, fatal, sending))
     process.start()
     sending.close()
     try:
@@ -108,9 +108,9 @@ class CrashWorld:
     def mappings(self) -> Sequence[str]:
         return STANDARD_PAGES if self.unmarked else MAPPINGS
 
-    def run(self, fatal: int | None = None, plan: int | None = None) -> Ended:
-        """Synchronize, or apply a plan, in a new process, killed at the step `fatal`."""
-        return run_apart(self.url, self.mappings, fatal, plan)
+    def run(self, fatal: int | None = None, other: Work | None = None) -> Ended:
+        """Synchronize, or do other work, in a new process, killed at the step `fatal`."""
+        return run_apart(self.url, self.mappings, fatal, other)
 
     def plan(self) -> int:
         """Make a plan of all mappings; return its number."""

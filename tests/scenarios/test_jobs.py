@@ -6,7 +6,21 @@ from datetime import timedelta
 
 import pytest
 
-from tests.scenarios.world import TO, add_pair, add_synchronized, compatible, mapping
+from tests.scenarios.world import (
+    FAX,
+    FROM,
+    INTEGRATION,
+    LOCAL,
+    NAME,
+    TO,
+    add_pair,
+    add_synchronized,
+    compatible,
+    edit,
+    job,
+    mapping,
+    skipped,
+)
 from twinrow.model.mapping import TableMapping
 from twinrow.model.sides import Direction
 from twinrow.model.tables import Field, FieldType
@@ -82,3 +96,92 @@ def test_a_named_record_is_the_only_one_that_is_read() -> None:
         run = pair.synchronize(records=[customer])
         assert [one.read for one in run.jobs] == [1, 1]
         assert run.jobs[0].direction == TO.value
+
+
+# The jobs of one record.
+
+
+@pytest.mark.scenario("A118")
+@pytest.mark.parametrize("both", [False, True], ids=["one direction", "both directions"])
+def test_the_log_of_a_record_has_the_jobs_that_dealt_with_it_last(both: bool) -> None:
+    with systems(mapping(), contacts("CONTACT")) as pair:
+        customer, account = add_synchronized(pair)
+        expected: list[int] = []
+        for _ in range(2):
+            edit(pair, LOCAL, customer, NAME, f"Here {len(expected)} {pair.clock.now()}")
+            pair.clock.advance(timedelta(minutes=1))
+            expected = [job(pair.synchronize(), TO).id]
+        if both:
+            edit(pair, INTEGRATION, account, NAME, "There")
+            expected = [job(pair.synchronize(), FROM).id, *expected]
+        pair.synchronize("CONTACT")
+        pair.synchronize()
+
+        for named in (customer, account):
+            listed = pair.workspace.list_record_jobs("CUSTOMER", named)
+            assert [one.id for one in listed] == expected
+
+
+def test_the_log_of_a_record_also_has_the_job_with_which_it_failed() -> None:
+    def refuse(table: str, values: object) -> str | None:
+        return "no"
+
+    with MemoryPair(mapping(), integration={"refuse": refuse}) as pair:
+        customer = pair.local.add("customers", {"displayName": "Adatum"})
+        run = pair.synchronize()
+        pair.synchronize("CUSTOMER", direction="from")
+        assert [one.id for one in pair.workspace.list_record_jobs("CUSTOMER", customer)] == [job(run, TO).id]
+
+
+@pytest.mark.scenario("A119")
+def test_without_a_job_of_its_own_the_log_of_a_record_is_that_of_its_mapping() -> None:
+    with systems(mapping(), contacts("CONTACT")) as pair:
+        for name in ("CUSTOMER", "CUSTOMER", "CONTACT"):
+            pair.synchronize(name, direction="to")
+        pair.synchronize("CUSTOMER", direction="from")
+        customer, _ = add_pair(pair)
+
+        listed = pair.workspace.list_record_jobs("CUSTOMER", customer)
+
+        assert len(listed) == 3
+        assert {one.mapping for one in listed} == {"CUSTOMER"}
+
+
+# Forgetting old jobs.
+
+
+@pytest.mark.scenario("A077")
+def test_jobs_that_a_skipped_record_refers_to_are_not_forgotten() -> None:
+    def refuse(table: str, values: object) -> str | None:
+        return "refused" if "Bad" in dict(values).values() else None  # type: ignore[call-overload]
+
+    with MemoryPair(mapping(), local={"refuse": refuse}, integration={"refuse": refuse}) as pair:
+        customer, account = add_synchronized(pair)
+        edit(pair, LOCAL, customer, NAME, "Bad")
+        edit(pair, INTEGRATION, account, FAX, "Bad")
+        first, second = pair.synchronize(), pair.synchronize()
+        assert skipped(pair) == {customer}
+        last_from, last_to, by_nothing = job(first, FROM).id, job(second, TO).id, job(first, TO).id
+        assert {error.job_id for error in pair.workspace.list_errors()} == {last_from, last_to, by_nothing}
+
+        assert pair.workspace.delete_jobs(older_than_days=7) == 0
+        pair.clock.advance(timedelta(seconds=1))
+        assert pair.workspace.delete_jobs(older_than_days=0) > 0
+
+        assert {one.id for one in pair.workspace.list_jobs()} == {last_from, last_to}
+        assert {error.job_id for error in pair.workspace.list_errors()} == {last_from, last_to}
+
+
+def test_what_is_old_is_forgotten_and_the_journal_stays() -> None:
+    with MemoryPair(mapping()) as pair:
+        pair.local.add("customers", {"displayName": "Adatum"})
+        run = pair.synchronize()
+        written = pair.workspace.show_journal(run=run.id).writes
+        assert written
+        pair.clock.advance(timedelta(days=8))
+        pair.synchronize()
+
+        assert pair.workspace.delete_jobs("CUSTOMER") == 2
+
+        assert len(pair.workspace.list_jobs()) == 2
+        assert pair.workspace.show_journal(run=run.id).writes == written

@@ -10,6 +10,7 @@ import pytest
 
 from tests.scenarios.standard import COMPANY, LOCAL_CURRENCY, TEAM, Standard
 from tests.scenarios.world import FROM, TO, clocks_apart, coupling_times, job, open_failures, outcomes, watermark
+from twinrow.actions.offers import Reason
 from twinrow.model.mapping import TableMapping
 from twinrow.model.sides import Direction, Pass, Side
 from twinrow.standard.files import standard_mappings
@@ -83,6 +84,29 @@ def test_a_contact_whose_company_is_coupled_is_made_and_numbered() -> None:
         assert record["number"] == "CT000042"
         assert record["customerId"] == customer
         assert record["surname"] == "Jensen"
+
+
+@pytest.mark.scenario("A053")
+@pytest.mark.parametrize("coupled", [False, True], ids=["creation allowed", "coupled, with a coupled salesperson"])
+def test_a_person_without_company_is_left_alone_whatever_is_chosen(coupled: bool) -> None:
+    with Standard() as all_:
+        all_.salesperson("PS")
+        person = all_.person(None, companyNumber="", salespersonCode="PS")
+        if coupled:
+            contact = all_.contact(all_.account())
+            all_.pair.couple(person, contact, "CONTACT")
+        before = all_.pair.integration.records("contact")
+
+        offer = all_.pair.workspace.offer_synchronization("CONTACT", [person], create=not coupled)
+        assert offer.left_out("to") == {person: Reason.OUTSIDE_FILTER}
+
+        done = all_.pair.workspace.synchronize_selected(
+            "CONTACT", [person], "to", create=not coupled, unconditional=True
+        )
+
+        assert (done.run, done.left_out) == (None, {person: Reason.OUTSIDE_FILTER})
+        assert all_.pair.workspace.list_jobs("CONTACT") == []
+        assert all_.pair.integration.records("contact") == before
 
 
 @pytest.mark.scenario("A054")
@@ -726,3 +750,37 @@ def test_new_records_carry_company_and_owner() -> None:
         assert record["bcbi_companyid"] == COMPANY
         assert (record["ownerid"], record["owneridtype"]) == (TEAM, "team")
         assert record["customertypecode"] == 3
+
+
+@pytest.mark.scenario("A127")
+def test_of_a_selection_that_is_sent_the_sound_ones_are_synchronized() -> None:
+    with Standard() as all_:
+        pair = all_.pair
+        stamped = {"bcbi_companyid": COMPANY, "transactioncurrencyid": LOCAL_CURRENCY}
+        user = all_.salesperson("PS")
+        first, account = all_.customer(salespersonCode="PS"), all_.account(ownerid=user, **stamped)
+        pair.couple(first, account)
+        fourth, other = all_.customer(salespersonCode="PS"), all_.account(ownerid=user, **stamped)
+        pair.couple(fourth, other)
+        all_.settle("CUSTOMER")
+        second = all_.customer()
+        third, changed = all_.company()
+        pair.local.add("salespeoplePurchasers", {"code": "XX", "displayName": "Uncoupled"})
+        pair.local.edit("customers", fourth, salespersonCode="XX")
+        selection = [first, second, third, fourth]
+
+        offer = pair.workspace.offer_synchronization("CUSTOMER", selection)
+        # The direction is asked once, for all of them.
+        assert (offer.choices, offer.preselected) == (("to", "from"), None)
+
+        done = pair.workspace.synchronize_selected("CUSTOMER", selection, "to", unconditional=True)
+
+        assert done.left_out == {second: Reason.NOT_COUPLED, third: Reason.DESTINATION_CHANGED}
+        assert len(offer.chosen("to")) == 2
+        assert done.run is not None
+        (one,) = done.run.jobs
+        assert outcomes(one) == {"modified": 1, "failed": 1}
+        assert [(error.source_id, error.message) for error in done.run.errors] == [
+            (fourth, "the record that Salesperson Code refers to is not coupled")
+        ]
+        assert pair.integration.record("account", changed)["ownerid"] == TEAM

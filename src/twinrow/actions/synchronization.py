@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from twinrow.actions.context import ActionContext
 from twinrow.actions.results import Job, Round, Run, job_of
+from twinrow.engine.changes import possible_ids
 from twinrow.engine.context import PassContext, RunOptions
 from twinrow.engine.rounds import RoundOutcome, RunOutcome, run_round
 from twinrow.model.errors import ConfigurationError, UnknownName
@@ -13,9 +14,10 @@ from twinrow.model.outcomes import Counters
 from twinrow.model.sides import Pass
 from twinrow.standard.order import run_order
 from twinrow.store.conflicts import list_conflicts
+from twinrow.store.couplings import by_record
 from twinrow.store.errors import list_errors
 from twinrow.store.mappings import StoredMapping, mapping_by_id
-from twinrow.store.pending import list_pending
+from twinrow.store.pending import list_pending, retry, set_aside
 from twinrow.store.runs import RunRow, jobs_of_run
 
 DIRECTIONS = {"to": (Pass.TO,), "from": (Pass.FROM,), "both": tuple(Pass)}
@@ -42,14 +44,29 @@ def synchronize(
 
     `full` reads everything again, `create` also creates what is not coupled (this time only), `unconditional` writes also what
     has not changed. `direction` is `to`, `from` or `both`; one that is named makes its source win every field. `records` are
-    ids of either side: only these are synchronized.
+    ids of either side: only these are synchronized; those that had been set aside are taken off that list.
 
     Raises `UnknownName`, `LeaseHeld` when another process runs the mapping, and what stops a run as a whole.
     """
-    context.mapping(mapping)
+    stored = context.mapping(mapping)
     options = asked_options(full, create, unconditional, direction, records)
+    if records and stored.local_guid is not None:
+        _take_off_the_skipped(context, stored, records)
     row = context.engine().run(mapping, options, progress=reporting(progress))
     return run_result(context, row)
+
+
+def _take_off_the_skipped(context: ActionContext, stored: StoredMapping, records: Sequence[str]) -> None:
+    """Have records that were set aside tried as if they had not failed before; they are named by the id of either side."""
+    with context.database.transaction() as connection:
+        numbers: list[int] = []
+        for pass_ in stored.mapping.direction.passes:
+            here, there = pass_.source, pass_.destination
+            coupled = by_record(connection, stored, there, possible_ids(stored, there, records))
+            sources = [*possible_ids(stored, here, records), *coupled.get_column(f"{here.value}_id").to_list()]
+            numbers += set_aside(connection, stored, pass_, list(dict.fromkeys(sources)))
+        if numbers:
+            retry(connection, stored, context.clock.now(), numbers)
 
 
 def synchronize_all(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from twinrow.actions.context import ActionContext
 from twinrow.actions.results import Job, Run, job_of
 from twinrow.actions.synchronization import run_result
+from twinrow.engine.changes import possible_ids
 from twinrow.engine.drift import find_drift, read_seen
 from twinrow.engine.fields import Unavailable, plan_fields
 from twinrow.model.errors import UnknownName
@@ -18,14 +19,16 @@ from twinrow.model.sides import Side
 from twinrow.standard.rules import RULES
 from twinrow.store.conflicts import Conflict
 from twinrow.store.conflicts import list_conflicts as stored_conflicts
-from twinrow.store.couplings import count_couplings
+from twinrow.store.couplings import by_record, count_couplings
 from twinrow.store.errors import ErrorRow
 from twinrow.store.errors import list_errors as stored_errors
+from twinrow.store.job_log import last_jobs
 from twinrow.store.leases import is_dead, read_lease
 from twinrow.store.mappings import StoredMapping, read_rules
 from twinrow.store.pending import PendingRecord, count_unresolved, retry
 from twinrow.store.pending import list_pending as stored_pending
-from twinrow.store.runs import get_run, list_runs
+from twinrow.store.retention import prune_jobs
+from twinrow.store.runs import get_job, get_run, list_runs
 from twinrow.store.runs import list_jobs as stored_jobs
 from twinrow.store.watermarks import read_watermark
 
@@ -39,6 +42,40 @@ def list_jobs(context: ActionContext, mapping: str | None = None, limit: int = 1
     chosen = {stored.id: stored for stored in _chosen(context, mapping)}
     with context.database.reading() as connection:
         return [job_of(row, chosen[row.mapping_id].name) for row in stored_jobs(connection, list(chosen), limit)]
+
+
+def list_record_jobs(context: ActionContext, mapping: str, record: str) -> list[Job]:
+    """Return the newest job of each direction that has written a record (named by the id of either side) or failed with it.
+
+    Where none has, all jobs of the mapping are returned, newest first, as `list_jobs` does.
+    """
+    stored = context.mapping(mapping)
+    if stored.local_guid is None:
+        return []
+    with context.database.reading() as connection:
+        ids: dict[Side, str] = {}
+        coupling: int | None = None
+        for side in Side:
+            for row in by_record(connection, stored, side, possible_ids(stored, side, [record])).iter_rows(named=True):
+                coupling = row["coupling_id"]
+                ids = {each: row[f"{each.value}_id"] for each in Side}
+        if coupling is None:
+            ids = {side: record for side in Side if possible_ids(stored, side, [record])}
+        sources = {pass_: ids[pass_.source] for pass_ in stored.mapping.direction.passes if pass_.source in ids}
+        numbers = last_jobs(connection, stored, coupling, sources)
+        if numbers:
+            return [job_of(get_job(connection, number), mapping) for number in sorted(numbers, reverse=True)]
+    return list_jobs(context, mapping)
+
+
+def delete_jobs(context: ActionContext, mapping: str | None = None, *, older_than_days: int = 7) -> int:
+    """Forget jobs (of a mapping, or all) that ended that many days ago, with their errors; return how many.
+
+    Jobs to which a pending, skipped or conflicting record refers stay, with their errors; so does the journal.
+    """
+    before = context.clock.now() - timedelta(days=older_than_days)
+    with context.database.transaction() as connection:
+        return sum(prune_jobs(connection, stored.id, before) for stored in _chosen(context, mapping))
 
 
 def show_run(context: ActionContext, run_id: int) -> Run:

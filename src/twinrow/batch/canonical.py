@@ -41,8 +41,8 @@ def canonical(value: pl.Expr, field: Field) -> pl.Expr:
         case FieldType.DATETIME:
             text = value.dt.epoch("us").cast(pl.String)
         case FieldType.FLOAT:
-            # Adding zero turns -0.0, which equals 0.0, into it.
-            text = (value + 0.0).cast(pl.String)
+            # -0.0 equals 0.0, and systems keep the one for the other.
+            text = pl.when(value == 0).then(0.0).otherwise(value).cast(pl.String)
         case _ if field.is_text:
             text = _escape(value)
         case _:

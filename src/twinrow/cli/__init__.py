@@ -12,13 +12,16 @@ from twinrow.cli.conflicts import conflicts
 from twinrow.cli.connections import connection
 from twinrow.cli.coupling import couple, couplings
 from twinrow.cli.demo import demo
+from twinrow.cli.erase import erase
 from twinrow.cli.failures import Commands
 from twinrow.cli.field_mappings import fields
 from twinrow.cli.journal import journal
 from twinrow.cli.mappings import mapping
+from twinrow.cli.pilots import pilot
 from twinrow.cli.plans import plan
 from twinrow.cli.rules import rule
 from twinrow.cli.sandbox import sandbox
+from twinrow.cli.selection import sync_from
 from twinrow.cli.stopping import resume, stop
 from twinrow.cli.sync import sync
 from twinrow.cli.systems import system
@@ -49,12 +52,15 @@ application.command(rich_help_panel=FIRST)(sandbox)
 application.add_typer(system, name="system", rich_help_panel=SETTING_UP)
 application.add_typer(connection, name="connection", rich_help_panel=SETTING_UP)
 application.add_typer(mapping, name="mapping", rich_help_panel=SETTING_UP)
+application.add_typer(pilot, name="pilot", rich_help_panel=SETTING_UP)
 mapping.command()(fields)
 application.add_typer(rule, name="rule", rich_help_panel=SETTING_UP)
 application.command(rich_help_panel=WORKING)(sync)
+application.command(name="sync-from", rich_help_panel=WORKING)(sync_from)
 application.add_typer(plan, name="plan", rich_help_panel=WORKING)
 application.command(rich_help_panel=WORKING)(couple)
 application.command(rich_help_panel=WORKING)(undo)
+application.command(rich_help_panel=WORKING)(erase)
 application.command(rich_help_panel=WORKING)(stop)
 application.command(rich_help_panel=WORKING)(resume)
 application.command(rich_help_panel=LOOKING)(status)

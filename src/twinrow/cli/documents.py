@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from twinrow.actions.undo import UndoResult
     from twinrow.actions.verification import VerificationResult
     from twinrow.actions.work import MappingStatus
+    from twinrow.actions.writers import OtherWriter
     from twinrow.cli.naming import Names
     from twinrow.connectors.base import Capabilities, Check
     from twinrow.engine.fields import Unavailable
@@ -280,8 +281,8 @@ def pending_document(record: PendingRecord, names: Names) -> Document:
     }
 
 
-def verification_document(result: VerificationResult) -> Document:
-    """Return what a verification has found."""
+def verification_document(result: VerificationResult, others: Iterable[OtherWriter]) -> Document:
+    """Return what a verification has found, and the fields that others seem to write, too."""
     return {
         "mapping": result.mapping,
         "clean": result.clean,
@@ -289,6 +290,16 @@ def verification_document(result: VerificationResult) -> Document:
         "records": {kind.value: count for kind, count in result.records.items()},
         "not_coupled": {side.value: count for side, count in result.not_coupled.items()},
         "samples": [{**asdict(one), "kind": one.kind.value} for one in result.samples],
+        "other_writers": [
+            {
+                "side": one.side.value,
+                "field": one.field.key,
+                "records": one.records,
+                "last": one.last,
+                "who": one.who or None,
+            }
+            for one in others
+        ],
         "started_at": result.started_at,
         "finished_at": result.finished_at,
     }

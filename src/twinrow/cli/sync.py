@@ -14,6 +14,7 @@ from twinrow.cli.screen import number, plural, show, show_lines, span, table
 from twinrow.cli.session import workspace
 
 if TYPE_CHECKING:
+    from twinrow.actions.offers import Reason
     from twinrow.actions.results import Job, Round, Run
     from twinrow.cli.naming import Names
     from twinrow.engine.fields import Unavailable
@@ -51,6 +52,9 @@ def sync(
         bool,
         typer.Option("--plan", metavar="", help="Only decide, and keep it as a plan; neither system is written to."),
     ] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", metavar="", help="Do not ask before newer values of a chosen record are replaced.")
+    ] = False,
     as_json: AsJson = False,
     connection: ConnectionName = None,
     store: Store = DEFAULT_STORE,
@@ -76,18 +80,32 @@ def sync(
 
             make_plan(opened, names, mappings or [], records or [], as_json=as_json, **options)
             return
+        runs: tuple[Run, ...]
+        left_out: Mapping[str, Reason] = {}
+        number_: int | None = None
         try:
-            runs, number_ = run_mappings(opened, names, mappings or [], records or [], **options)
+            if records and mappings and direction in ("to", "from"):
+                from twinrow.cli.selection import synchronize_chosen
+
+                chosen = {"create": create, "unconditional": unconditional, "yes": yes}
+                selected = synchronize_chosen(opened, names, mappings[0], records, direction, **chosen)
+                runs, left_out = (selected.run,) if selected.run else (), selected.left_out
+            else:
+                runs, number_ = run_mappings(opened, names, mappings or [], records or [], **options)
         except KeyboardInterrupt:
             tell("Stopped. What was settled stays.")
             tell("Next:  twinrow sync goes on where this run stands.")
             raise typer.Exit(STOPPED) from None
         unavailable = {name: _unavailable(opened, name) for name in dict.fromkeys(run.mapping for run in runs)}
         if as_json:
-            _print_document(opened, names, runs, number_, unavailable)
+            _print_document(opened, names, runs, number_, unavailable, left_out)
         else:
+            from twinrow.cli.selection import show_left_out
+
             show_runs(runs, names)
-            _tell_open_work(runs, unavailable)
+            show_left_out((mappings or [""])[0], left_out)
+            if runs:
+                _tell_open_work(runs, unavailable)
     if records and _none_found(runs, len(records)):
         from twinrow.model.errors import RecordNotFound
 
@@ -151,13 +169,17 @@ def _print_document(
     runs: Sequence[Run],
     round_: int | None,
     unavailable: Mapping[str, Sequence[Unavailable]],
+    left_out: Mapping[str, Reason],
 ) -> None:
     from twinrow.cli.documents import print_document, run_document
 
     documents = [
         run_document(run, names, opened.describe_conflicts(run.conflicts), unavailable[run.mapping]) for run in runs
     ]
-    print_document({"round": round_, "succeeded": exit_code(runs) == 0, "runs": documents})
+    document: dict[str, Any] = {"round": round_, "succeeded": exit_code(runs) == 0, "runs": documents}
+    if left_out:
+        document["left_out"] = {id: reason.value for id, reason in left_out.items()}
+    print_document(document)
 
 
 def show_runs(runs: Sequence[Run], names: Names, *, idle: bool = True) -> None:

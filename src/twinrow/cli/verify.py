@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from twinrow.cli.failures import RECORDS_FAILED
 from twinrow.cli.options import DEFAULT_STORE, AsJson, ConnectionName, Limit, Store
-from twinrow.cli.screen import card, number, plural, screen, show, show_lines, span, table
+from twinrow.cli.screen import card, number, plural, point, screen, show, show_lines, span, table
 from twinrow.cli.session import workspace
 
 if TYPE_CHECKING:
     from twinrow.actions.verification import Difference, VerificationResult
+    from twinrow.actions.writers import OtherWriter
     from twinrow.cli.naming import Names
 
 _MEANING = {
@@ -30,12 +31,24 @@ _MEANING = {
 }
 
 
+_MOST_PLANNED = 10_000
+"""More records are not named in one plan: repair these, and verify again."""
+
+
 def verify(
     mapping: Annotated[str, typer.Argument(metavar="MAPPING", help="The mapping.")],
     limit: Limit = 10,
     ids: Annotated[
         bool, typer.Option("--ids", metavar="", help="Print only the ids of the records that drifted, one a line.")
     ] = False,
+    plan: Annotated[
+        Literal["to", "from"] | None,
+        typer.Option(
+            "--plan",
+            metavar="to|from",
+            help="Make a plan that repairs the records that drifted: to the integration side, or from it.",
+        ),
+    ] = None,
     as_json: AsJson = False,
     connection: ConnectionName = None,
     store: Store = DEFAULT_STORE,
@@ -47,21 +60,33 @@ def verify(
     """
     from twinrow.cli.naming import Names
 
+    if ids and plan:
+        raise typer.BadParameter("Give --ids or --plan, not both.", param_hint="--plan")
     with workspace(store, connection) as opened:
         names = Names(opened)
+        apart: list[str] = []
+        others: list[OtherWriter] = []
         if ids:
             result = opened.verify(mapping, limit=1, drifted=lambda found: typer.echo("\n".join(found)))
         else:
             with screen(errors=True).status("Verifying") as line:
                 result = opened.verify(
-                    mapping, limit=limit, progress=lambda what, count: line.update(f"{number(count)} {what}")
+                    mapping,
+                    limit=limit,
+                    progress=lambda what, count: line.update(f"{number(count)} {what}"),
+                    drifted=lambda found: apart.extend(found[: _MOST_PLANNED - len(apart)]) if plan else None,
                 )
+            others = opened.find_other_writers(mapping)
+        made = opened.make_plan(mapping, records=apart, direction=plan) if plan and apart else None
     if as_json and not ids:
         from twinrow.cli.documents import print_document, verification_document
 
-        print_document(verification_document(result))
+        print_document(verification_document(result, others) | {"plan": made.id if made else None})
     elif not ids:
         _tell(result, names)
+        show_lines(_warning(one, names) for one in others)
+        if made is not None:
+            show_lines([f"A plan that repairs {plural(len(apart), 'record')}: twinrow plan show {made.id}"])
     if not result.clean:
         raise typer.Exit(RECORDS_FAILED)
 
@@ -89,6 +114,15 @@ def _tell(result: VerificationResult, names: Names) -> None:
     if "awaiting" in kinds:
         lines.append(f"Next: twinrow sync {quoted}")
     show_lines(lines or ["All is well."])
+
+
+def _warning(one: OtherWriter, names: Names) -> str:
+    who = f" by {one.who}" if one.who else ""
+    return (
+        f"Warning: {one.field.caption or one.field.name} was changed again in {names.systems[one.side.value]}{who} within an "
+        f"hour of being written there, in {plural(one.records, 'record')}, last {point(one.last)}. Another integration, or the "
+        "system's own logic, may write it, too."
+    )
 
 
 def _card(one: Difference, mapping: str, names: Names) -> Any:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from twinrow.cli.options import DEFAULT_STORE, AsJson, ConnectionName, Limit, OfMapping, Store
+from twinrow.cli.questions import confirm
 from twinrow.cli.screen import card, number, plural, point, show, show_lines, span, table
 from twinrow.cli.session import workspace
 
@@ -37,6 +38,10 @@ _REMEDIES = {
 @jobs.command(name="list")
 def list_jobs(
     mapping: OfMapping = None,
+    record: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="The newest jobs that dealt with this record of the mapping, of either side."),
+    ] = None,
     limit: Limit = 20,
     as_json: AsJson = False,
     connection: ConnectionName = None,
@@ -46,8 +51,11 @@ def list_jobs(
     from twinrow.cli.documents import job_document, print_document
     from twinrow.cli.naming import Names
 
+    if record is not None and mapping is None:
+        raise typer.BadParameter("Name the mapping that the record belongs to.", param_hint="--record")
     with workspace(store, connection) as opened:
-        found = opened.list_jobs(mapping, limit)
+        about = (mapping, record) if mapping is not None and record is not None else None
+        found = opened.list_record_jobs(*about)[:limit] if about else opened.list_jobs(mapping, limit)
         runs = _run_numbers(opened, found)
         if as_json:
             print_document({"jobs": [{"run": runs[job.id], **job_document(job)} for job in found]})
@@ -68,6 +76,22 @@ def list_jobs(
     if rows:
         show(table((">Run", "Job", "Started", "State", ">Read", ">Written", ">Failed"), rows))
     show_lines(["Next: twinrow jobs show RUN" if rows else "Nothing has run yet. Next: twinrow sync"])
+
+
+@jobs.command(name="delete")
+def delete_jobs(
+    mapping: OfMapping = None,
+    older_than: Annotated[
+        int, typer.Option(metavar="DAYS", min=0, help="Only jobs that ended so many days ago; 0: all that have ended.")
+    ] = 7,
+    yes: Annotated[bool, typer.Option("--yes", metavar="", help="Do not ask.")] = False,
+    connection: ConnectionName = None,
+    store: Store = DEFAULT_STORE,
+) -> None:
+    """Forget old jobs and their errors. What records that are pending, skipped or in conflict refer to stays."""
+    with workspace(store, connection) as opened:
+        confirm("Forget these jobs and their errors?", yes)
+        show_lines([f"Forgot {plural(opened.delete_jobs(mapping, older_than_days=older_than), 'job')}."])
 
 
 def _run_numbers(opened: Workspace, found: Sequence[Job]) -> dict[int, int]:
@@ -295,6 +319,7 @@ def status(as_json: AsJson = False, connection: ConnectionName = None, store: St
     with workspace(store, connection) as opened:
         found = opened.status()
         stop = opened.show_stop()
+        pilots = opened.list_pilots() if found else {}
         held = opened.show_read_only() if found else frozenset()
         names = {side: opened.show_connection().system(side).name for side in held}
     if as_json:
@@ -303,6 +328,7 @@ def status(as_json: AsJson = False, connection: ConnectionName = None, store: St
                 "mappings": [status_document(one) for one in found],
                 "stopped": {"by": stop.who, "since": stop.since, "reason": stop.reason} if stop else None,
                 "read_only": sorted(held),
+                "pilots": sorted(pilots),
             }
         )
         return
@@ -313,6 +339,10 @@ def status(as_json: AsJson = False, connection: ConnectionName = None, store: St
         why = f": {stop.reason}" if stop.reason else ""
         show_lines([f"Everything is stopped since {point(stop.since)}, by {stop.who}{why}. Next: twinrow resume", ""])
     show_lines(f"Nothing is written to {name}: the connection is read only." for name in names.values())
+    show_lines(
+        f"In {name} only {plural(one.ids.len(), 'record takes', 'records take')} part: a pilot."
+        for name, one in pilots.items()
+    )
     rows = [
         (
             one.mapping,

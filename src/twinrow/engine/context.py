@@ -24,6 +24,7 @@ from twinrow.store.couplings import by_record
 from twinrow.store.database import Database
 from twinrow.store.leases import Lease
 from twinrow.store.mappings import StoredMapping
+from twinrow.store.pilots import Pilot
 from twinrow.store.runs import JobRow, RunRow
 from twinrow.store.undone import has_undone
 from twinrow.store.watermarks import Watermark
@@ -105,6 +106,8 @@ class MappingContext:
     engine: EngineSettings
     environments: Mapping[Side, str]
     """Which systems these are (`Identity.environment`)."""
+    pilot: Pilot | None = field(default=None, kw_only=True)
+    """Which records take part, where that is not all of them."""
 
 
 @dataclass(frozen=True)
@@ -242,6 +245,8 @@ class ReadContext:
     def feed_shape(self) -> str:
         """A text that changes when the filter or the fields change, so that everything must be looked at again."""
         parts = [self.filter_text, *sorted(self.plans.identities)]
+        if self.shared.pilot is not None:
+            parts.append(self.shared.pilot.mark)
         return "\n".join(parts)
 
     def has_filter_of(self, watermark: Watermark) -> bool:

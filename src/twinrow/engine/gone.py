@@ -23,7 +23,9 @@ _BOTH = State.LOCAL_GONE | State.INTEGRATION_GONE
 
 
 def check_removals(context: PassContext) -> None:
-    """Raise `RemovalsHeld` where the pass would delete or uncouple more than it may."""
+    """Raise `RemovalsHeld` where the pass would delete or uncouple more than it may. In a pilot nothing is."""
+    if context.shared.pilot is not None:
+        return
     mapping = context.mapping
     with context.database.reading() as connection:
         removed = sum(count_in_state(connection, mapping, *bits) for bits in _wanted(context))
@@ -49,8 +51,10 @@ def check_removals(context: PassContext) -> None:
 def deleted_ids(context: PassContext) -> Iterator[list[str]]:
     """Yield the ids of deleted source records whose counterpart is to be dealt with, each confirmed by a fetch.
 
-    That is those whose deletion the mapping carries over, and those whose counterpart is gone, too.
+    That is those whose deletion the mapping carries over, and those whose counterpart is gone, too. In a pilot there are none.
     """
+    if context.shared.pilot is not None:
+        return
     source = context.pass_.source
     choices = [(_BOTH, State.SKIPPED)]
     if context.carries_deletes:
@@ -74,7 +78,8 @@ def confirmed(context: PassContext, ids: list[str]) -> list[str]:
 
 def to_uncouple(context: PassContext) -> Iterator[list[str]]:
     """Yield the ids of source records whose counterpart was found gone, where the mapping then removes the coupling."""
-    if context.mapping.mapping.deletion_conflict_resolution is not DeletionConflict.REMOVE_COUPLING:
+    held = context.shared.pilot is not None
+    if held or context.mapping.mapping.deletion_conflict_resolution is not DeletionConflict.REMOVE_COUPLING:
         return
     for page in _pages(context, *_uncoupled(context)):
         yield page.get_column(f"{context.pass_.source.value}_id").to_list()

@@ -52,6 +52,7 @@ from twinrow.store.undone import save_undone
 
 TAKEN_BACK = "its counterpart was taken away again by an undo"
 MADE_AGAIN = "it was made again by an undo"
+MADE_BEFORE = "an earlier undo has made it again already"
 LEFT = "version"
 """The version that the write which is undone has left."""
 
@@ -257,6 +258,14 @@ def remake(amendment: Amendment, wanted: pl.DataFrame) -> pl.DataFrame:
     if frame.is_empty():
         return kept
     frame = _with_new_ids(amendment, frame)
+    again = pl.col("@new_id").is_in(_there(context, frame).implode()).fill_null(False)
+    kept = pl.concat(
+        [kept, frame.filter(again).with_columns(pl.lit(FAILED).alias(CAME), pl.lit(MADE_BEFORE).alias(REASON))],
+        how="diagonal",
+    )
+    frame = frame.filter(~again)
+    if frame.is_empty():
+        return kept
     columns, plans = _outgoing(amendment, frame)
     names = [name for name in columns if name not in (ID, VERSION, MARK) and not name.startswith("?")]
     request = WriteRequest(
@@ -299,8 +308,15 @@ def remake(amendment: Amendment, wanted: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([kept, frame], how="diagonal")
 
 
+def _there(context: ReadContext, frame: pl.DataFrame) -> pl.Series:
+    """Return those of the new ids that there are records of: an earlier undo has made them."""
+    ids = frame.get_column("@new_id").drop_nulls().to_list()
+    end = context.destination
+    return end.connector.fetch(end.table.name, (), ids).get_column(ID)
+
+
 def _with_new_ids(amendment: Amendment, frame: pl.DataFrame) -> pl.DataFrame:
-    """Set the id or the mark under which records are made again: another one than they had."""
+    """Set the id or the mark under which records are made again: another one than they had, and always the same one."""
     context = amendment.context
     keys = context.destination.capabilities.create_keys
     none = pl.lit(None, dtype=pl.String)
@@ -309,7 +325,7 @@ def _with_new_ids(amendment: Amendment, frame: pl.DataFrame) -> pl.DataFrame:
     if keys is CreateKeys.PROPOSED:
         ids = context.destination.connector.propose_keys(context.destination.table.name, frame.height)
         return frame.with_columns(pl.Series("@new_id", ids, dtype=pl.String), none.alias("@mark"))
-    namespace = f"{context.namespace}|run {amendment.run_id}"
+    namespace = f"{context.namespace}|made again"
     old = frame.get_column("destination_id").to_list()
     derived = derive_ids(namespace, old, [0] * len(old), context.mapping.guid(context.pass_.destination))
     chosen = keys is CreateKeys.CHOSEN

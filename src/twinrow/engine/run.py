@@ -41,6 +41,7 @@ from twinrow.model.sides import Pass, Side
 from twinrow.store.database import Database
 from twinrow.store.leases import Lease, beat, read_lease, release_lease, take_lease, this_process
 from twinrow.store.mappings import StoredMapping, fix_keys, list_mappings, shape_id
+from twinrow.store.pilots import read_pilot
 from twinrow.store.restraints import check_stop, read_only_sides
 from twinrow.store.retention import prune_if_due
 from twinrow.store.runs import (
@@ -178,6 +179,7 @@ class Engine:
             check_systems(connection, mapping, environments)
             guids = {side: ends[side].table.key_is_guid for side in Side}
             mapping = fix_keys(connection, mapping.id, guids[Side.LOCAL], guids[Side.INTEGRATION])
+            pilot = read_pilot(connection, mapping)
             known = {one.name: one for one in list_mappings(connection, mapping.connection_id)}
         return MappingContext(
             database=self.database,
@@ -191,6 +193,7 @@ class Engine:
             options=RunOptions(),
             engine=self.engine,
             environments=environments,
+            pilot=pilot,
         )
 
     @contextmanager
@@ -239,6 +242,8 @@ class Engine:
         lease: Lease,
         environments: Mapping[Side, str],
     ) -> RunContext:
+        with self.database.reading() as connection:
+            pilot = read_pilot(connection, mapping)
         return RunContext(
             database=self.database,
             clock=self.clock,
@@ -253,6 +258,7 @@ class Engine:
             run=run,
             lease=lease,
             environments=environments,
+            pilot=pilot,
         )
 
     def _fields(
@@ -276,7 +282,12 @@ class Engine:
         return {side: self.connectors[side].identify().environment for side in Side}
 
     def _append_options(self, shared: RunContext) -> None:
-        """Append options that the run has met and nothing is coupled to, and tell of it on the job that met them."""
+        """Append options that the run has met and nothing is coupled to, and tell of it on the job that met them.
+
+        A plan that is carried out writes what it showed, and no more: after it, the next run does so.
+        """
+        if shared.options.careful:
+            return
         with self.database.reading() as connection:
             jobs = [job for job in jobs_of_run(connection, shared.run.id) if job.pass_ is Pass.FROM]
             held = read_only_sides(connection, shared.mapping.connection_id)

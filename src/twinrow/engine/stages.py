@@ -294,10 +294,24 @@ class Stages:
             (unchanged, Decision.UNCHANGED, Outcome.UNCHANGED, None, None),
             (waits, Decision.INDETERMINATE, Outcome.FAILED, None, NOT_KNOWN_YET),
         ]
+        outside, frame = self._outside_pilot(frame, out, recovering)
         passed, frame = _part(frame, cases[:3])
         merged, frame = self._merged(frame, recovering)
         further, frame = _part(frame, cases[3:])
-        return [*passed, *merged, *further], frame
+        return [*outside, *passed, *merged, *further], frame
+
+    def _outside_pilot(
+        self, frame: pl.DataFrame, out: Outcome, recovering: bool
+    ) -> tuple[list[pl.DataFrame], pl.DataFrame]:
+        """Part the records that do not take part in the pilot, if there is one; nothing is remembered of them."""
+        pilot = self.context.shared.pilot
+        if pilot is None or recovering:
+            return [], frame
+        inside = pilot.has(self.context.pass_.source, pl.col(ID), pl.col(c.DESTINATION_ID))
+        others = frame.filter(~inside).with_columns(pl.lit(False).alias(DELETED))
+        if others.is_empty():
+            return [], frame
+        return [left_out(others, Decision.LEFT_OUT, out, Ignored.OUTSIDE_PILOT)], frame.filter(inside)
 
     def _merged(self, frame: pl.DataFrame, recovering: bool) -> tuple[list[pl.DataFrame], pl.DataFrame]:
         """Part coupled records that somebody has merged into another one: which one now belongs to whom, a person must say."""

@@ -372,6 +372,10 @@ class Verification:
                 for plan in self._plans
             ),
         )
+        pilot = self._context.pilot
+        if pilot is not None:
+            inside = pilot.has(Side.LOCAL, pl.col("local_id"), pl.col("integration_id"))
+            frame = frame.with_columns(pl.col(active(pass_)) & inside for pass_ in self._comparison.passes)
         found = undone_fields(differences(frame, self._comparison), undone)
         return pl.concat([*parts, self._with_own_forms(found)])
 

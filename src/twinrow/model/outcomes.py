@@ -77,6 +77,7 @@ class Ignored(StrEnum):
     SOURCE_DELETED = "source deleted"
     STANDS_ASIDE = "stands aside"
     NOT_FOUND = "not found"
+    OUTSIDE_PILOT = "outside the pilot"
 
 
 class Recovery(StrEnum):

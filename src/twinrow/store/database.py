@@ -6,6 +6,7 @@ so that what it has read still holds when it writes; on PostgreSQL rows are lock
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,13 +16,13 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError, DatabaseError
 
-from twinrow.model.errors import ConfigurationError, StoreMismatch
+from twinrow.model.errors import ConfigurationError, RetryError, StoreMismatch
 
 CURRENT_REVISION = "0002"
 """The schema that this version of twinrow works with; `migrations/versions` leads there."""
 
 _READING = "twinrow_reading"
-_CACHE_KIB = 96_000
+_CACHE_KIB = 48_000
 _BUSY_SECONDS = 30
 
 
@@ -37,6 +38,31 @@ class Database:
         """Give a connection in a transaction that is committed at the end, or rolled back on an error."""
         with self.engine.begin() as connection:
             yield connection
+
+    @contextmanager
+    def erasing(self) -> Iterator[Connection]:
+        """Give a connection in a transaction after which nothing is left of what it, or anything before it, has replaced.
+
+        SQLite writes its file anew, which takes its time with a large one; PostgreSQL cleans up by itself (VACUUM). Raises
+        `RetryError` where another process is at work in the file: what was committed is, but the file still holds what was
+        replaced.
+        """
+        with self.transaction() as connection:
+            yield connection
+        if self.engine.dialect.name != "sqlite":
+            return
+        raw = self.engine.raw_connection()
+        try:
+            raw.cursor().execute("VACUUM")
+            raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.OperationalError as error:
+            raise RetryError(
+                "The store's file could not be cleaned up, because another process is at work in it",
+                cause=str(error),
+                remedy="Repeat the command when nothing runs.",
+            ) from error
+        finally:
+            raw.close()
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:

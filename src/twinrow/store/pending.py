@@ -197,6 +197,19 @@ def retry(connection: Connection, mapping: StoredMapping, at: datetime, numbers:
     return len(chosen)
 
 
+def set_aside(connection: Connection, mapping: StoredMapping, pass_: Pass, ids: Sequence[str]) -> list[int]:
+    """Return the numbers of the skipped pending rows of source records."""
+    rows = select_in(
+        connection,
+        pending,
+        {"id": pl.Int64(), "skipped": pl.Boolean()},
+        "source_key",
+        encode_all(ids, mapping.guid(pass_.source)),
+        **{"mapping_id": mapping.id, "pass": pass_.value},
+    )
+    return rows.filter("skipped").get_column("id").to_list()
+
+
 def _again(message: str, at: datetime) -> dict[str, object]:
     return {"skipped": False, "failures": 0, "message": message, "at": at}
 

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, delete, select
 
 from twinrow.store.journal import prune_journal
 from twinrow.store.systems import get_setting, set_setting
-from twinrow.store.tables import conflicts, errors, jobs, pending, rounds, runs
+from twinrow.store.tables import conflicts, errors, jobs, journal, pending, rounds, runs
 
 _SETTING = "retention"
 _EVERY = timedelta(days=1)
@@ -48,12 +48,15 @@ def prune_if_due(connection: Connection, mapping_id: int, now: datetime) -> None
     if kept.journal is not None:
         prune_journal(connection, [mapping_id], now - kept.journal)
     if kept.jobs is not None:
-        _prune_jobs(connection, mapping_id, now - kept.jobs)
+        prune_jobs(connection, mapping_id, now - kept.jobs)
     set_setting(connection, name, now.isoformat())
 
 
-def _prune_jobs(connection: Connection, mapping_id: int, before: datetime) -> None:
-    """Forget jobs that ended before that time, but for those in which what is open now was told."""
+def prune_jobs(connection: Connection, mapping_id: int, before: datetime) -> int:
+    """Forget jobs of a mapping that ended before that time, but for those in which what is open now was told.
+
+    Returns how many. A run of which the journal tells stays, though its jobs go.
+    """
     open_work = select(pending.c.job_id).where(pending.c.job_id.is_not(None))
     open_conflicts = select(conflicts.c.job_id).where(conflicts.c.job_id.is_not(None))
     old = (
@@ -63,11 +66,15 @@ def _prune_jobs(connection: Connection, mapping_id: int, before: datetime) -> No
         & jobs.c.id.not_in(open_conflicts)
     )
     connection.execute(delete(errors).where(errors.c.job_id.in_(select(jobs.c.id).where(old))))
-    connection.execute(delete(jobs).where(old))
+    pruned = connection.execute(delete(jobs).where(old)).rowcount
     connection.execute(
         delete(runs).where(
-            runs.c.mapping_id == mapping_id, runs.c.finished_at < before, runs.c.id.not_in(select(jobs.c.run_id))
+            runs.c.mapping_id == mapping_id,
+            runs.c.finished_at < before,
+            runs.c.id.not_in(select(jobs.c.run_id)),
+            runs.c.id.not_in(select(journal.c.run_id)),
         )
     )
     in_use = select(runs.c.round_id).where(runs.c.round_id.is_not(None))
     connection.execute(delete(rounds).where(rounds.c.finished_at < before, rounds.c.id.not_in(in_use)))
+    return pruned

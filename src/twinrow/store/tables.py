@@ -392,6 +392,15 @@ verified = Table(
 )
 """What the local side says of each coupling, mostly as digests, while it is compared with the other side."""
 
+pilot_records = Table(
+    "pilot_records",
+    metadata,
+    Column("mapping_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("key", LargeBinary, primary_key=True),
+    sqlite_with_rowid=False,
+)
+"""The records that take part in a mapping while others do not (`store.pilots`)."""
+
 leases = Table(
     "leases",
     metadata,

@@ -62,6 +62,10 @@ def test_null_has_a_text_of_its_own_and_the_unknown_has_none(kind: FieldType) ->
     assert values_of([NULL, None], FIELDS[kind]) == [None, None]
 
 
+def test_zero_has_one_text_whatever_its_sign() -> None:
+    assert texts_of([-0.0, 0.0, -0.5], FIELDS[FieldType.FLOAT]) == ["0.0", "0.0", "-0.5"]
+
+
 def test_null_and_the_blank_text_differ() -> None:
     assert texts_of([None, ""], FIELDS[FieldType.TEXT]) == [NULL, ""]
 

@@ -10,7 +10,8 @@ from tests.scenarios.world import FAX, INTEGRATION, LOCAL, NAME, add_pair, edit,
 
 from twinrow.connectors.base import Identity, WriteRequest
 from twinrow.engine.context import EngineSettings
-from twinrow.model.errors import ConfigurationError, Stopped, UnknownName
+from twinrow.model.errors import ConfigurationError, Stopped, UnknownField, UnknownName
+from twinrow.model.mapping import DeletePropagation
 from twinrow.model.sides import Direction, Pass, Side
 from twinrow.testing.pair import MemoryPair, customer_mapping
 
@@ -203,3 +204,98 @@ def test_couplings_with_other_records_are_forgotten(pair: MemoryPair) -> None:
 def test_only_the_systems_that_there_are_can_be_accepted(pair: MemoryPair) -> None:
     with pytest.raises(UnknownName):
         pair.workspace.accept_system("nowhere", keep_couplings=True)
+
+
+# A pilot.
+
+
+def names_of(pair: MemoryPair, side: Side) -> set[str]:
+    table = "customers" if side is LOCAL else "account"
+    return {str(record[NAME[side]]) for record in pair.system(side).records(table).values()}
+
+
+@pytest.fixture
+def many(pair: MemoryPair) -> MemoryPair:
+    for number in range(6):
+        pair.local.add("customers", {"displayName": f"Customer {number}", "faxNo": str(number)})
+    pair.integration.add("account", {"name": "Account"})
+    return pair
+
+
+def test_only_the_records_of_a_pilot_take_part(many: MemoryPair) -> None:
+    pilot = many.workspace.start_pilot("CUSTOMER", where="faxNo eq '1' or faxNo eq '4'")
+    assert (pilot.ids.len(), many.workspace.list_pilots()["CUSTOMER"].told) == (2, "where faxNo eq '1' or faxNo eq '4'")
+
+    run = many.synchronize()
+
+    assert names_of(many, INTEGRATION) == {"Account", "Customer 1", "Customer 4"}
+    assert job(run, Pass.TO).ignored_reasons == {"outside the pilot": 4}
+    assert job(run, Pass.FROM).ignored_reasons == {"outside the pilot": 1}
+    assert run.counters.balanced
+    # They are kept in step both ways, and nobody else is.
+    customer, account = next(iter(many.counterparts().items()))
+    edit(many, INTEGRATION, account, NAME, "From there")
+    other = next(id for id in many.local.records("customers") if id not in many.counterparts())
+    edit(many, LOCAL, other, NAME, "Left alone")
+    late = many.local.add("customers", {"displayName": "Later", "faxNo": "1"})
+    settle(many)
+    assert value(many, LOCAL, customer, NAME) == "From there"
+    assert many.counterpart(other) is many.counterpart(late) is None
+
+    assert many.workspace.end_pilot("CUSTOMER") is not None
+
+    settle(many)
+    assert many.workspace.list_pilots() == {}
+    assert len(many.counterparts()) == 8
+    assert names_of(many, LOCAL) == names_of(many, INTEGRATION) >= {"Left alone", "Later", "Account"}
+
+
+@pytest.mark.parametrize("side", list(Side))
+def test_a_pilot_among_coupled_records_leaves_the_others_as_they_are(pair: MemoryPair, side: Side) -> None:
+    ids = [dict(zip((LOCAL, INTEGRATION), add_pair(pair, f"Customer {n}", str(n)), strict=True)) for n in range(3)]
+    settle(pair)
+    chosen = "faxNo eq '1'" if side is LOCAL else "fax eq '1'"
+    pair.workspace.start_pilot("CUSTOMER", where=chosen, side=side)
+    for one in ids:
+        edit(pair, LOCAL, one[LOCAL], NAME, "New name")
+        edit(pair, INTEGRATION, one[INTEGRATION], FAX, "9")
+    settle(pair)
+    assert [value(pair, INTEGRATION, one[INTEGRATION], NAME) for one in ids] == ["Customer 0", "New name", "Customer 2"]
+    assert [value(pair, LOCAL, one[LOCAL], FAX) for one in ids] == ["0", "9", "2"]
+    found = pair.workspace.verify("CUSTOMER")
+    assert {kind.value: count for kind, count in found.records.items()} == {"outside filter": 2}
+    run = pair.synchronize(records=[ids[0][LOCAL]])
+    assert job(run, Pass.TO).skipped == 1
+    pair.workspace.end_pilot("CUSTOMER")
+    settle(pair)
+    assert [value(pair, INTEGRATION, one[INTEGRATION], NAME) for one in ids] == ["New name"] * 3
+    assert [value(pair, LOCAL, one[LOCAL], FAX) for one in ids] == ["9"] * 3
+
+
+def test_no_deletion_is_carried_over_during_a_pilot() -> None:
+    carrying = mapping(delete_propagation=DeletePropagation.BOTH)
+    with MemoryPair(carrying, local={"deletes_in_feed": True}) as pair:
+        ids = [add_pair(pair, f"Customer {n}", str(n)) for n in range(10)]
+        settle(pair)
+        pair.workspace.start_pilot("CUSTOMER", first=9)
+        for customer, _ in ids[:2]:
+            pair.local.remove("customers", customer)
+        pair.synchronize()
+        assert len(pair.integration.records("account")) == 10
+        pair.workspace.end_pilot("CUSTOMER")
+        settle(pair)
+        pair.synchronize(full=True)
+        assert len(pair.integration.records("account")) == 8
+
+
+def test_a_pilot_that_says_nothing_is_refused(many: MemoryPair) -> None:
+    workspace = many.workspace
+    assert workspace.start_pilot("CUSTOMER", first=2).ids.len() == 2
+    for choice in ({}, {"first": 1, "where": "faxNo eq '1'"}, {"where": "faxNo eq 'none'"}):
+        with pytest.raises(ConfigurationError):
+            workspace.start_pilot("CUSTOMER", **choice)
+    with pytest.raises(UnknownField):
+        workspace.start_pilot("CUSTOMER", where="fax eq '1'")
+    assert workspace.list_pilots()["CUSTOMER"].told == "the first 2", "what was refused has changed nothing"
+    workspace.end_pilot("CUSTOMER")
+    assert workspace.end_pilot("CUSTOMER") is None

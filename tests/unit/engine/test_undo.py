@@ -260,6 +260,10 @@ def test_a_deletion_that_was_carried_over_is_undone_under_a_new_id() -> None:
         assert change.new_id != account
         assert (made[str(change.new_id)]["name"], made[str(change.new_id)]["fax"]) == ("Adatum", "1")
         assert is_settled(pair)
+        again = pair.workspace.undo(run.id)
+        assert (again.made_again, again.refused) == (0, 1)
+        assert "already" in again.refusals[0].reason
+        assert len(pair.integration.records("account")) == 2
         assert len(pair.local.records("customers")) == 1
         pair.workspace.retry_skipped("CUSTOMER")
         pair.synchronize()

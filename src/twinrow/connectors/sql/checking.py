@@ -29,13 +29,19 @@ class _Problem:
 
 
 def problems(
-    frame: pl.DataFrame, shape: Shape, names: Sequence[str], *, creating: bool, forbidden: str | None
+    frame: pl.DataFrame,
+    shape: Shape,
+    names: Sequence[str],
+    *,
+    creating: bool,
+    forbidden: str | None,
+    keeps_nan: bool,
 ) -> pl.DataFrame | None:
     """Return for each record what is wrong with it (the error columns of a result, null where nothing is); None where nothing is.
 
-    `forbidden` is a character that the database takes in no text.
+    `forbidden` is a character that the database takes in no text; `keeps_nan` tells whether NaN stays what it is.
     """
-    looked_at = list(_problems(frame, shape, names, creating, forbidden))
+    looked_at = list(_problems(frame, shape, names, creating, forbidden, keeps_nan))
     if not looked_at:
         return None
     there = frame.select(problem.there.fill_null(False).alias(str(number)) for number, problem in enumerate(looked_at))
@@ -62,7 +68,7 @@ def problems(
 
 
 def _problems(
-    frame: pl.DataFrame, shape: Shape, names: Sequence[str], creating: bool, forbidden: str | None
+    frame: pl.DataFrame, shape: Shape, names: Sequence[str], creating: bool, forbidden: str | None, keeps_nan: bool
 ) -> Iterator[_Problem]:
     for name in names:
         column = shape.columns[name]
@@ -73,6 +79,9 @@ def _problems(
             yield _Problem(is_sent & problem.there, problem.message, problem.field, problem.remedy)
         if column.field.required and creating:
             yield _missing(column, ~is_sent)
+        if column.field.type is FieldType.FLOAT and not keeps_nan:
+            told = pl.lit(f"{name} cannot hold NaN, which would become no value")
+            yield _Problem(is_sent & pl.col(name).is_nan(), told, name, "Put a number, or none, in its place.")
     if creating:
         for name, column in shape.columns.items():
             if column.field.required and name not in names:

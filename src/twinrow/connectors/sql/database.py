@@ -155,6 +155,8 @@ class Database(ABC):
     request_lifetime: timedelta
     forbidden_character: str | None = None
     """A character that no text may hold."""
+    keeps_nan = True
+    """Whether NaN in a column of floating numbers stays what it is; where it does not, it would become null unseen."""
     knows_guids = False
     """Whether columns of a UUID type hold nothing but GUIDs, in one form."""
 

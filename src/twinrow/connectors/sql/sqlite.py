@@ -41,7 +41,7 @@ from twinrow.model.errors import ConfigurationError, SystemUnavailable
 BUSY_SECONDS = 30
 """How long another program's write lock is waited for; `?timeout=SECONDS` in the address says otherwise."""
 _BARRIER_SECONDS = 2.0
-_CACHE_KIB = 24_000
+_CACHE_KIB = 8_000
 _PORTION = 500
 """Rows that are taken from the driver at once: they become columns while they are in the processor's cache."""
 _CHECKPOINT_PAGES = 40_000
@@ -53,6 +53,7 @@ class Sqlite(Database):
     """A SQLite file."""
 
     kind = "SQLite"
+    keeps_nan = False
     default_overlap = timedelta()
     inserts_quickly = True
     request_lifetime = timedelta(seconds=2 * BUSY_SECONDS)

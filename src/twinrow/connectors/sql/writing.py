@@ -74,6 +74,7 @@ class Writer:
                 self._request.fields,
                 creating=self._creating,
                 forbidden=self._database.forbidden_character,
+                keeps_nan=self._database.keeps_nan,
             )
             if found is not None:
                 refused = found.get_column(STATUS).is_not_null()

@@ -17,6 +17,13 @@ def upgrade() -> None:
 
 def _add_verification() -> None:
     op.create_table(
+        "pilot_records",
+        sa.Column("mapping_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("key", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("mapping_id", "key", name=op.f("pk_pilot_records")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
         "verifications",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("mapping_id", sa.BigInteger(), nullable=False),
