@@ -122,6 +122,11 @@ def conflict(index: int) -> str:
     return f"conflict.{index}"
 
 
+def aside(index: int) -> str:
+    """Whether the pass stands aside in the field, because the destination's value wins: the other pass carries that."""
+    return f"aside.{index}"
+
+
 def refresh(index: int) -> str:
     """Whether both sides agree, so that the base can be renewed."""
     return f"refresh.{index}"

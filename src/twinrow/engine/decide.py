@@ -98,10 +98,6 @@ def _unknown(index: int) -> str:
     return f"unknown.{index}"
 
 
-def _aside(index: int) -> str:
-    return f"aside.{index}"
-
-
 def _by_policy(index: int) -> str:
     return f"by_policy.{index}"
 
@@ -176,7 +172,7 @@ def _settle_fields(frame: pl.DataFrame, context: DecideContext, carried: Sequenc
         results += [
             (send & ~not_null).alias(c.send(i)),
             (clash & ~not_null).alias(c.conflict(i)),
-            (aside & ~not_null).alias(_aside(i)),
+            (aside & ~not_null).alias(c.aside(i)),
             (by_policy & ~not_null).alias(_by_policy(i)),
             (equal | not_null | plan.is_constant | (not takes_part(plan))).alias(c.refresh(i)),
         ]
@@ -253,7 +249,7 @@ def _settle_records(frame: pl.DataFrame, context: DecideContext, carried: Sequen
     sends = any_of(pl.col(c.send(plan.index)) for plan in carried)
     clashes = any_of(pl.col(c.conflict(plan.index)) for plan in carried)
     by_policy = any_of(pl.col(_by_policy(plan.index)) for plan in carried)
-    aside = any_of(pl.col(_aside(plan.index)) for plan in carried)
+    aside = any_of(pl.col(c.aside(plan.index)) for plan in carried)
     changed = any_of(pl.col(_changed(plan.index)) for plan in carried if takes_part(plan))
     changed_there = any_of(pl.col(_changed_there(plan.index)) for plan in carried)
     decision = (

@@ -112,5 +112,7 @@ def _without_fields(frame: pl.DataFrame, plans: FieldPlans) -> pl.DataFrame:
     for plan in plans.plans:
         i = plan.index
         columns += [no_text.alias(name) for name in (c.source(i), c.carried_text(i), c.problem(i))]
-        columns += [nothing.alias(n) for n in (c.unresolved(i), c.lost(i), c.send(i), c.conflict(i), c.refresh(i))]
+        columns += [
+            nothing.alias(n) for n in (c.unresolved(i), c.lost(i), c.send(i), c.conflict(i), c.aside(i), c.refresh(i))
+        ]
     return frame.with_columns(columns)

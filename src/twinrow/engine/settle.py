@@ -23,7 +23,7 @@ from twinrow.connectors.base import Status
 from twinrow.engine import columns as c
 from twinrow.engine.complete import extra, extra_before, extra_fields
 from twinrow.engine.context import PassContext
-from twinrow.engine.decide import CREATE, DEACTIVATE, RESTORE
+from twinrow.engine.decide import CREATE, DEACTIVATE, RESTORE, any_of
 from twinrow.engine.fields import FieldPlan
 from twinrow.engine.kept import forget_changed
 from twinrow.engine.pair import PENDING, is_skipped
@@ -532,8 +532,12 @@ def _store_conflicts(connection: Connection, context: PassContext, frame: pl.Dat
     found = pl.concat(parts) if parts else pl.DataFrame(schema=CONFLICT_SCHEMA)
     numbers = looked_at.get_column(c.COUPLING).to_list()
     replace_conflicts(connection, context.mapping, numbers, found, context.job.id, now)
-    agreed = looked_at.filter(pl.col(c.DECISION) != int(Decision.CONFLICT)).get_column(c.COUPLING).to_list()
-    clear_conflicts(connection, context.mapping, context.pass_.opposite, agreed)
+    # Where this pass stands aside, it is the other one that settles the conflict.
+    open_still = (pl.col(c.DECISION) == int(Decision.CONFLICT)) | any_of(
+        pl.col(c.aside(plan.index)) for plan in context.carried
+    )
+    settled = looked_at.filter(~open_still).get_column(c.COUPLING).to_list()
+    clear_conflicts(connection, context.mapping, context.pass_.opposite, settled)
 
 
 def _store_unresolved(connection: Connection, context: PassContext, frame: pl.DataFrame, newest: int) -> None:

@@ -136,3 +136,22 @@ def test_a_pass_that_carries_no_field_finds_records_unchanged_and_makes_none(res
         pair.integration.edit("account", account, fax="2")
         pair.synchronize(full=True)
         assert not pair.local.records("customers")
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"), [("send_update_to_integration", "Here"), ("get_update_from_integration", "There")]
+)
+def test_open_conflicts_are_settled_by_the_next_run_once_the_mapping_says_who_wins(policy: str, expected: str) -> None:
+    with MemoryPair() as pair:
+        customer = pair.local.add("customers", {"displayName": "Adatum"})
+        pair.synchronize()
+        account = pair.counterpart(customer)
+        assert account is not None
+        pair.local.edit("customers", customer, displayName="Here")
+        pair.integration.edit("account", account, name="There")
+        assert pair.synchronize().conflicts
+        pair.set_mapping(customer_mapping(update_conflict_resolution=policy))
+        run = pair.synchronize()
+        assert run.succeeded
+        assert not run.conflicts
+        assert name(pair, Side.LOCAL, customer) == name(pair, Side.INTEGRATION, account) == expected
