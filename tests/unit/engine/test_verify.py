@@ -267,7 +267,7 @@ def test_what_was_undone_is_told_as_such_until_it_changes(pair: MemoryPair) -> N
     assert verify(pair).records == {Kind.AWAITING: 1}
 
 
-def test_a_pair_that_was_never_reconciled_is_drift_until_a_run_looks_at_it() -> None:
+def test_a_pair_that_was_coupled_by_hand_waits_for_the_next_run() -> None:
     with MemoryPair(mapping(), settings=EngineSettings(page_rows=2)) as pair:
         first = add_pair(pair)
         settle(pair)
@@ -281,7 +281,12 @@ def test_a_pair_that_was_never_reconciled_is_drift_until_a_run_looks_at_it() -> 
         settle(pair)
         pair.couple(other, account)
         result = verify(pair)
-        assert (result.records, result.samples[0].reason) == ({Kind.DRIFT: 1}, "it was never reconciled")
+        assert (result.records, result.samples[0].reason) == (
+            {Kind.PENDING: 1},
+            "coupled by hand, and not synchronized yet",
+        )
+        settle(pair)
+        assert verify(pair).records == {Kind.CONFLICT: 1}
 
 
 def test_a_changed_mapping_makes_the_next_run_look_at_everything(pair: MemoryPair) -> None:
