@@ -285,7 +285,7 @@ def test_a_pair_that_was_coupled_by_hand_waits_for_the_next_run() -> None:
             {Kind.PENDING: 1},
             "coupled by hand, and not synchronized yet",
         )
-        settle(pair)
+        pair.synchronize()
         assert verify(pair).records == {Kind.CONFLICT: 1}
 
 
