@@ -154,14 +154,16 @@ def _settle_fields(frame: pl.DataFrame, context: DecideContext, carried: Sequenc
             members = _group(plan, both_sides)
             changed = any_of(pl.col(_changed(m.index)) & ~pl.col(_unknown(m.index)) for m in members)
             changed_there = any_of(pl.col(_changed_there(m.index)) & ~pl.col(_unknown(m.index)) for m in members)
-            contested = (unknown | (changed & changed_there)) & ~equal
-            chosen = unknown & context.prefer_source
-            yielded = unknown & context.prefer_destination & ~context.prefer_source
+            # A member without a base leaves the whole group open: another one's change must not take it along.
+            undecided = any_of(pl.col(_unknown(m.index)) & ~pl.col(_equal(m.index)) for m in members)
+            contested = (undecided | (changed & changed_there)) & ~equal
+            chosen = undecided & context.prefer_source & ~changed_there
+            yielded = undecided & context.prefer_destination & ~context.prefer_source & ~changed
             open_question = contested & ~chosen & ~yielded
             by_policy = open_question & context.source_wins
             aside = yielded & ~equal | (open_question & context.destination_wins)
             clash = open_question & (not context.source_wins) & (not context.destination_wins)
-            send = (~unknown & changed & ~changed_there & ~equal) | (chosen & ~equal) | by_policy
+            send = (~undecided & ~unknown & changed & ~changed_there & ~equal) | (chosen & ~equal) | by_policy
             if context.conflict_scope is ConflictScope.RECORD:
                 clash = clash | (held & ~equal & (not context.destination_wins))
                 aside = aside | (held & ~equal & context.destination_wins)
@@ -194,6 +196,7 @@ def _with_whole_groups(frame: pl.DataFrame, both_sides: Sequence[FieldPlan]) -> 
         if plan.mapping.merge_group is not None:
             any_sent = any_of(pl.col(c.send(member.index)) for member in _group(plan, both_sides))
             carriable = pl.col(c.problem(plan.index)).is_null() & ~pl.col(c.unresolved(plan.index))
+            carriable = carriable & ~pl.col(c.conflict(plan.index))
             together.append((pl.col(c.send(plan.index)) | (any_sent & carriable)).alias(c.send(plan.index)))
     return frame.with_columns(together)
 

@@ -155,3 +155,15 @@ def test_open_conflicts_are_settled_by_the_next_run_once_the_mapping_says_who_wi
         assert run.succeeded
         assert not run.conflicts
         assert name(pair, Side.LOCAL, customer) == name(pair, Side.INTEGRATION, account) == expected
+
+
+def test_a_change_takes_no_other_field_of_its_group_along_about_which_nobody_has_decided() -> None:
+    with MemoryPair() as pair:
+        customer = pair.local.add("customers", {"addressLine1": "Street", "city": "Here"})
+        account = pair.integration.add("account", {"address1_line1": "Street", "address1_city": "There"})
+        pair.couple(customer, account)
+        assert [conflict.field for conflict in pair.synchronize().conflicts] == ["city=address1_city"]
+        pair.integration.edit("account", account, address1_line1="Other street")
+        assert {c.field for c in pair.synchronize().conflicts} == {"addressLine1=address1_line1", "city=address1_city"}
+        record = pair.local.record("customers", customer)
+        assert (record["addressLine1"], record["city"]) == ("Street", "Here")
