@@ -28,6 +28,7 @@ from twinrow.actions import (
     synchronization,
     systems,
     transformations,
+    uncoupling,
     undo,
     verification,
     work,
@@ -42,6 +43,7 @@ from twinrow.actions.plans import Plan, PlannedRecord
 from twinrow.actions.reset import Reset
 from twinrow.actions.results import Job, Round, Run
 from twinrow.actions.setup import SetUp
+from twinrow.actions.uncoupling import UncouplingResult
 from twinrow.actions.undo import UndoResult
 from twinrow.actions.verification import VerificationResult
 from twinrow.actions.work import MappingStatus
@@ -361,6 +363,10 @@ class Workspace:
     def couple(self, mapping: str, local_id: str, integration_id: str, *, use: str | None = None) -> None:
         """Couple two records that are there already; see `actions.coupling.couple`."""
         coupling.couple(self.context, mapping, local_id, integration_id, use=use)
+
+    def uncouple(self, mapping: str, *records: str, everything: bool = False) -> UncouplingResult:
+        """Uncouple records, or with `everything` all of a mapping; no data is deleted. See `actions.uncoupling`."""
+        return uncoupling.uncouple(self.context, mapping, records, everything=everything)
 
     def couplings(self, mapping: str) -> pl.DataFrame:
         """Return the couplings of a mapping as a frame."""

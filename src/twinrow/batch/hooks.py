@@ -13,6 +13,8 @@ stay pure, and the engine knows the hook points and no table's name.
 | `refuse` | say why the value of a mapped field cannot be carried |
 | `translate` | add pairs to the translation of a reference |
 | `complete_create` | fill fields of a record that is about to be made |
+| `resets` | clear what marks a destination record as ours, when it is uncoupled |
+| `follows` | say with whose records those of the mapping are uncoupled |
 
 Expressions work on the source batch: fields under their own names, coupling lookups as `lookup(name)`, the first row that a
 table lookup found as `lookup(name, field)`. Whole lookup frames are in `HookContext.lookups`.
@@ -100,6 +102,17 @@ class Derived:
     on_create_only: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """Says that records are uncoupled together with the record of another mapping that they name, each side by its field.
+
+    A side whose table does not have the field does not count.
+    """
+
+    mapping: str
+    fields: Mapping[Side, str]
+
+
 class Rule:
     """The base of all rules: takes part nowhere. Subclasses override the hook points that they need."""
 
@@ -157,3 +170,12 @@ class Rule:
         """
         del context, frame, carried
         return {}
+
+    def resets(self, context: HookContext) -> Mapping[str, Any]:
+        """Return destination fields and the own values that are taken out of them when a record is uncoupled."""
+        del context
+        return {}
+
+    def follows(self) -> tuple[Followed, ...]:
+        """Return with whose records those of the mapping are uncoupled."""
+        return ()

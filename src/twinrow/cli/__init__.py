@@ -10,7 +10,7 @@ import typer
 
 from twinrow.cli.conflicts import conflicts
 from twinrow.cli.connections import connection
-from twinrow.cli.coupling import couple, couplings
+from twinrow.cli.coupling import couple, couplings, uncouple
 from twinrow.cli.demo import demo
 from twinrow.cli.erase import erase
 from twinrow.cli.failures import Commands
@@ -59,6 +59,7 @@ application.command(rich_help_panel=WORKING)(sync)
 application.command(name="sync-from", rich_help_panel=WORKING)(sync_from)
 application.add_typer(plan, name="plan", rich_help_panel=WORKING)
 application.command(rich_help_panel=WORKING)(couple)
+application.command(rich_help_panel=WORKING)(uncouple)
 application.command(rich_help_panel=WORKING)(undo)
 application.command(rich_help_panel=WORKING)(erase)
 application.command(rich_help_panel=WORKING)(stop)

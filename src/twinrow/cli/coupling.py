@@ -1,4 +1,4 @@
-"""`twinrow couple` and `twinrow couplings`: which records belong together."""
+"""`twinrow couple`, `uncouple` and `couplings`: which records belong together."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from typing import Annotated, Literal
 
 import typer
 
+from twinrow.cli.failures import RECORDS_FAILED
 from twinrow.cli.options import DEFAULT_STORE, AsJson, ConnectionName, Limit, Store
+from twinrow.cli.questions import confirm
 from twinrow.cli.screen import number, plural, show, show_lines, table
 from twinrow.cli.session import workspace
 
@@ -33,6 +35,47 @@ def couple(
                 f"Next: twinrow sync {_quoted(mapping)} --record {local}",
             ]
         )
+
+
+def uncouple(
+    mapping: Annotated[str, typer.Argument(metavar="MAPPING", help="The mapping.")],
+    records: Annotated[
+        list[str] | None, typer.Argument(metavar="ID", help="The records, by their ids on either side.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", metavar="", help="All records of the mapping.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", metavar="", help="Do not ask.")] = False,
+    as_json: AsJson = False,
+    connection: ConnectionName = None,
+    store: Store = DEFAULT_STORE,
+) -> None:
+    """Uncouple records: they stay on both sides, and are not synchronized with each other any more.
+
+    Where the mapping says so, the company of the integration records is cleared, and a job tells of it. A customer's contacts are
+    uncoupled with it. Exit code 1: records are still coupled; the errors of the job say why.
+    """
+    with workspace(store, connection) as opened:
+        if everything and not records:
+            coupled = opened.couplings(mapping).height
+            confirm(f"{plural(coupled, 'record')} of {mapping} will not be synchronized any more. Uncouple all?", yes)
+        result = opened.uncouple(mapping, *(records or ()), everything=everything)
+        other = opened.show_connection().integration.name
+    done = [result, *result.followers]
+    if as_json:
+        from dataclasses import asdict
+
+        from twinrow.cli.documents import print_document
+
+        print_document(asdict(result))
+    else:
+        for one in done:
+            cleared = f"; the company of {plural(one.cleared, 'record')} in {other} is cleared" if one.cleared else ""
+            count = plural(one.uncoupled, "record is", "records are")
+            show_lines([f"{one.mapping}: {count} uncoupled{cleared}."])
+            if one.failed:
+                where = f"twinrow jobs show {one.run}" if one.run is not None else "twinrow sync, then this again"
+                show_lines([f"{plural(one.failed, 'record stays', 'records stay')} coupled. Next: {where}"])
+    if any(one.failed for one in done):
+        raise typer.Exit(RECORDS_FAILED)
 
 
 def _quoted(name: str) -> str:

@@ -39,6 +39,7 @@ ORDER = (
     "sync-from",
     "plan",
     "couple",
+    "uncouple",
     "undo",
     "erase",
     "stop",

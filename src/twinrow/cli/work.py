@@ -64,7 +64,7 @@ def list_jobs(
         rows = [
             (
                 str(runs[job.id]),
-                f"{job.mapping} {names.direction(job.direction)}",
+                _job_name(job, names),
                 point(job.started_at),
                 job.state,
                 number(job.read),
@@ -92,6 +92,11 @@ def delete_jobs(
     with workspace(store, connection) as opened:
         confirm("Forget these jobs and their errors?", yes)
         show_lines([f"Forgot {plural(opened.delete_jobs(mapping, older_than_days=older_than), 'job')}."])
+
+
+def _job_name(job: Job, names: Names) -> str:
+    """Return what people call a job: its mapping with its direction, or with what else it does."""
+    return f"{job.mapping} {names.direction(job.direction) if job.type == 'synchronization' else job.type}"
 
 
 def _run_numbers(opened: Workspace, found: Sequence[Job]) -> dict[int, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from twinrow.batch.columns import ID
-from twinrow.batch.hooks import CouplingLookup, Derived, HookContext, Lookup, Rule, TableLookup, lookup
+from twinrow.batch.hooks import CouplingLookup, Derived, Followed, HookContext, Lookup, Rule, TableLookup, lookup
 from twinrow.model.sides import Pass, Side
 from twinrow.model.tables import Field, FieldType
 
@@ -52,6 +52,13 @@ class ContactCompany(Rule):
                 key="accountid",
                 column="parentcustomerid",
             ),
+        )
+
+    def follows(self) -> tuple[Followed, ...]:
+        """Uncouple people with the customer or vendor to whom they belong on both sides."""
+        return tuple(
+            Followed(mapping, {Side.LOCAL: local, Side.INTEGRATION: "parentcustomerid"})
+            for mapping, local in (("CUSTOMER", "customerId"), ("VENDOR", "vendorId"))
         )
 
     def admit(self, context: HookContext) -> pl.Expr | None:

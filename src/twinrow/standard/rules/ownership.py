@@ -87,6 +87,13 @@ def _blocked(context: HookContext) -> pl.Expr:
     return pl.when(pl.col("statecode") == _INACTIVE).then(pl.lit("All"))
 
 
+_COMPANY = "bcbi_companyid"
+
+
+def _stamp(name: str, company: str) -> Derived:
+    return Derived(name, Field(name, FieldType.REFERENCE), lambda _: pl.lit(company))
+
+
 class Company(Rule):
     """Records written to Dataverse carry the row of the connected company (semantics 16)."""
 
@@ -94,11 +101,14 @@ class Company(Rule):
 
     def derived(self, context: HookContext) -> tuple[Derived, ...]:
         """Stamp the company, where the connection has one and the table has the column."""
+        return tuple(_stamp(field, company) for field, company in self.resets(context).items())
+
+    def resets(self, context: HookContext) -> Mapping[str, str]:
+        """Take the own company out of a row that is uncoupled."""
         company = context.settings.get("company_id")
-        field = "bcbi_companyid"
-        if context.pass_ is not Pass.TO or company is None or field not in context.destination.fields:
-            return ()
-        return (Derived(field, Field(field, FieldType.REFERENCE), lambda _: pl.lit(str(company))),)
+        if context.pass_ is not Pass.TO or company is None or _COMPANY not in context.destination.fields:
+            return {}
+        return {_COMPANY: str(company)}
 
 
 class LocalCurrency(Rule):
