@@ -18,6 +18,7 @@ from twinrow.actions import (
     erasure,
     journal,
     mappings,
+    matching,
     offers,
     pilots,
     plans,
@@ -38,6 +39,7 @@ from twinrow.actions.conflicts import ReadableConflict, Resolution
 from twinrow.actions.context import ActionContext
 from twinrow.actions.journal import JournalPage
 from twinrow.actions.mapping_changes import MappingChange
+from twinrow.actions.matching import MatchResult
 from twinrow.actions.offers import Called, Offer, Selected
 from twinrow.actions.plans import Plan, PlannedRecord
 from twinrow.actions.reset import Reset
@@ -371,6 +373,10 @@ class Workspace:
     def couplings(self, mapping: str) -> pl.DataFrame:
         """Return the couplings of a mapping as a frame."""
         return coupling.couplings(self.context, mapping)
+
+    def match(self, mapping: str, **options: Any) -> MatchResult:
+        """Couple records of both sides that agree in chosen fields; options as in `actions.matching.match`."""
+        return matching.match(self.context, mapping, **options)
 
     # Comparing both sides.
 

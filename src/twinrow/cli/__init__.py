@@ -17,6 +17,7 @@ from twinrow.cli.failures import Commands
 from twinrow.cli.field_mappings import fields
 from twinrow.cli.journal import journal
 from twinrow.cli.mappings import mapping
+from twinrow.cli.matching import match
 from twinrow.cli.pilots import pilot
 from twinrow.cli.plans import plan
 from twinrow.cli.rules import rule
@@ -60,6 +61,7 @@ application.command(name="sync-from", rich_help_panel=WORKING)(sync_from)
 application.add_typer(plan, name="plan", rich_help_panel=WORKING)
 application.command(rich_help_panel=WORKING)(couple)
 application.command(rich_help_panel=WORKING)(uncouple)
+application.command(rich_help_panel=WORKING)(match)
 application.command(rich_help_panel=WORKING)(undo)
 application.command(rich_help_panel=WORKING)(erase)
 application.command(rich_help_panel=WORKING)(stop)

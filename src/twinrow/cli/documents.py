@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from twinrow.actions.conflicts import ReadableConflict
     from twinrow.actions.journal import Write
     from twinrow.actions.mapping_changes import MappingChange
+    from twinrow.actions.matching import MatchResult
     from twinrow.actions.plans import Plan, PlannedRecord
     from twinrow.actions.results import Job, Run
     from twinrow.actions.undo import UndoResult
@@ -278,6 +279,26 @@ def pending_document(record: PendingRecord, names: Names) -> Document:
         "not_before": record.not_before,
         "since": record.since,
         "at": record.at,
+    }
+
+
+def match_document(result: MatchResult) -> Document:
+    """Return what matching came to; `run` is null where it was only planned."""
+    return {
+        "mapping": result.mapping,
+        "run": result.run,
+        "job": result.job,
+        "looked_at": result.looked_at,
+        "coupled": result.coupled,
+        "by_criteria": [
+            {"fields": name, "coupled": count} for name, count in zip(result.criteria, result.by_group, strict=True)
+        ],
+        "unmatched": {reason.value: count for reason, count in result.unmatched.items()},
+        "left_out": {reason.value: count for reason, count in result.left_out.items()},
+        "create_unmatched": result.create_unmatched,
+        "sync_after": result.sync_after,
+        "runs": [run.id for run in result.runs],
+        "succeeded": result.succeeded,
     }
 
 

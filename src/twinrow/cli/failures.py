@@ -40,6 +40,7 @@ ORDER = (
     "plan",
     "couple",
     "uncouple",
+    "match",
     "undo",
     "erase",
     "stop",

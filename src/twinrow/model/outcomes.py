@@ -78,6 +78,28 @@ class Ignored(StrEnum):
     STANDS_ASIDE = "stands aside"
     NOT_FOUND = "not found"
     OUTSIDE_PILOT = "outside the pilot"
+    TO_BE_MADE = "no match: its counterpart is made next"
+
+
+class Unmatched(StrEnum):
+    """Why matching found no counterpart for a local record."""
+
+    NO_VALUE = "no value to match by"
+    NO_MATCH = "no match"
+    SEVERAL = "several matches"
+    COUPLED = "its match is coupled already"
+    RIVALS = "other records have the same match"
+    UNSETTLED = "not known yet what became of what was sent"
+
+
+class LeftOut(StrEnum):
+    """Why a local record took no part in matching."""
+
+    COUPLED = "coupled already"
+    OUTSIDE_FILTER = "outside the filter"
+    RULE = "left out by a rule"
+    OUTSIDE_PILOT = "outside the pilot"
+    NOT_FOUND = "not found"
 
 
 class Recovery(StrEnum):

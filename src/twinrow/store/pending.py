@@ -48,6 +48,9 @@ TRY_AGAIN = "taken off the skipped list, to be tried again"
 COUPLED = "coupled by hand, and not synchronized yet"
 """The message of a pending row whose record somebody has coupled: it may not have changed since it was last read."""
 
+MATCHED = "coupled by matching, and not synchronized yet"
+"""The message of a pending row whose record was coupled by matching."""
+
 _INSTANTS = ("not_before", "since", "at")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import polars as pl
@@ -16,6 +16,9 @@ from twinrow.store.couplings import GONE
 from twinrow.store.keys import decode_keys, encode_all, encode_keys
 from twinrow.store.mappings import StoredMapping
 from twinrow.store.tables import couplings, microseconds, seen, staged_ids, watermarks
+
+_READ_AGAIN = "\nread again"
+"""What the shape of a watermark ends in from which no run goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,14 @@ def set_watermark(connection: Connection, mapping_id: int, side: Side, watermark
 def clear_watermark(connection: Connection, mapping_id: int, side: Side) -> None:
     """Forget the watermark of a side: the next run reads everything and compares."""
     connection.execute(delete(watermarks).where(watermarks.c.mapping_id == mapping_id, watermarks.c.side == side.value))
+
+
+def read_again(connection: Connection, mapping_id: int) -> None:
+    """Have the next run of a mapping read everything again; where both sides stand, and their filters, stay known."""
+    for side in Side:
+        known = read_watermark(connection, mapping_id, side)
+        if known is not None and not known.shape.endswith(_READ_AGAIN):
+            set_watermark(connection, mapping_id, side, replace(known, shape=known.shape + _READ_AGAIN))
 
 
 def was_seen(connection: Connection, mapping: StoredMapping, side: Side, frame: pl.DataFrame) -> pl.Series:

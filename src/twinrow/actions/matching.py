@@ -1,0 +1,177 @@
+"""Match-based coupling: couples the uncoupled records of a mapping that agree in chosen fields (semantics 11.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from twinrow.actions import synchronization
+from twinrow.actions.context import ActionContext
+from twinrow.actions.results import Run
+from twinrow.engine.amend import Asked
+from twinrow.engine.context import MappingContext
+from twinrow.engine.match.criteria import Criteria, choose_criteria
+from twinrow.engine.match.exact import Matched, Matching, Progress
+from twinrow.engine.match.job import COUPLING, CouplingJob
+from twinrow.model.errors import ConfigurationError
+from twinrow.model.outcomes import LeftOut, Unmatched
+from twinrow.model.sides import Pass
+
+_AT_ONCE = 5_000
+"""So many records are named to one run."""
+
+
+@dataclass(frozen=True, slots=True)
+class MatchResult:
+    """What matching came to, in local records; with `run` None what it would come to.
+
+    `criteria` names the groups in the order in which they were tried, `by_group` counts what each coupled. `looked_at` are the
+    uncoupled records that took part: each was coupled or is `unmatched`, for the reason that counts it. `left_out` took no part.
+    `create_unmatched` and `sync_after` say what followed; `runs` are the runs that did so.
+    """
+
+    mapping: str
+    run: int | None
+    job: int | None
+    criteria: tuple[str, ...]
+    looked_at: int
+    by_group: tuple[int, ...]
+    unmatched: Mapping[Unmatched, int]
+    left_out: Mapping[LeftOut, int]
+    create_unmatched: bool
+    sync_after: bool
+    runs: tuple[Run, ...] = ()
+
+    @property
+    def coupled(self) -> int:
+        """How many pairs were coupled, or would be."""
+        return sum(self.by_group)
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether every record that took part has a counterpart now, and what followed came to its end without failures."""
+        open_still = any(self.unmatched.values()) and not self.create_unmatched
+        return not open_still and all(run.succeeded for run in self.runs)
+
+
+def match(
+    context: ActionContext,
+    mapping: str,
+    *,
+    on: Sequence[Sequence[str]] = (),
+    records: Sequence[str] = (),
+    create_unmatched: bool | None = None,
+    sync_after: bool | None = None,
+    plan: bool = False,
+    progress: Progress | None = None,
+) -> MatchResult:
+    """Couple each uncoupled local record with the one integration record that agrees with it.
+
+    `on` names the fields to match by: each member is a group of fields that must agree together, and groups are tried in that
+    order; without it the mapping's own criteria count. `records` are the local ids of the only records that are meant. Records
+    that find nobody are told of one by one in the job's errors, or with `create_unmatched` their counterparts are made;
+    `sync_after` synchronizes what was coupled (None: as the mapping says, for both). `plan` only says what would come of it.
+
+    Raises `UnknownName` and `ConfigurationError` for criteria that are not there or cannot be compared, `LeaseHeld` while a run
+    of the mapping is under way, `Stopped`, and what keeps a system from being read.
+    """
+    stored = context.mapping(mapping)
+    engine = context.engine()
+    reading = engine.reading(mapping)
+    criteria = choose_criteria(stored.mapping, reading.plans, on)
+    makes = _makes_unmatched(reading, create_unmatched)
+    follows = stored.mapping.synch_after_match_based_coupling if sync_after is None else sync_after
+    if plan:
+        with Matching(reading, criteria, records, progress) as matching:
+            for _ in matching.pairs():
+                pass
+            for _ in matching.unmatched():
+                pass
+        return _result(mapping, criteria, matching.result, makes=makes, follows=follows)
+    asked = Asked(amendment=COUPLING, asked="matched by " + ", then ".join(_names(criteria)), who=context.who)
+    coupled: list[str] = []
+    unmatched: list[str] = []
+    with engine.amending(mapping, asked) as amendments:
+        job = CouplingJob(amendments.shared)
+        with Matching(amendments.shared, criteria, records, progress, job.pause) as matching:
+            for _, pairs in matching.pairs():
+                job.couple(pairs)
+                if follows:
+                    coupled += pairs.get_column("local_id").to_list()
+            for told in matching.unmatched():
+                job.tell_unmatched(told, to_be_made=makes)
+                if makes:
+                    unmatched += told.get_column("local_id").to_list()
+        job.finish(_message(matching.result))
+    runs = [
+        *(_run(context, mapping, chunk, create=True) for chunk in _chunks(unmatched)),
+        *(_run(context, mapping, chunk, create=False) for chunk in _chunks(coupled)),
+    ]
+    return _result(
+        mapping, criteria, matching.result, (amendments.run_id, job.number), runs, makes=makes, follows=follows
+    )
+
+
+def _makes_unmatched(reading: MappingContext, wanted: bool | None) -> bool:
+    """Return whether counterparts are made; refuse where that was asked for and cannot be."""
+    mapping = reading.mapping.mapping
+    if wanted is None:
+        wanted = mapping.create_new_in_case_of_no_match
+        said_so = False
+    else:
+        said_so = wanted
+    table = mapping.table(Pass.TO.destination)
+    if Pass.TO not in mapping.direction.passes:
+        cause = "It only goes from the integration side."
+    elif not reading.ends[Pass.TO.destination].capabilities.can_create:
+        cause = f"No records can be made in {table}."
+    else:
+        return wanted
+    if said_so:
+        message = f"{mapping.name} makes no counterparts for records that find none"
+        raise ConfigurationError(message, cause=cause, remedy="Leave --create-unmatched out.")
+    return False
+
+
+def _run(context: ActionContext, mapping: str, records: Sequence[str], *, create: bool) -> Run:
+    direction = "to" if create else None
+    return synchronization.synchronize(context, mapping, create=create, direction=direction, records=records)
+
+
+def _chunks(ids: Sequence[str]) -> list[Sequence[str]]:
+    return [ids[start : start + _AT_ONCE] for start in range(0, len(ids), _AT_ONCE)]
+
+
+def _names(criteria: Criteria) -> list[str]:
+    return [criteria.named(number) for number in range(len(criteria.groups))]
+
+
+def _message(result: Matched) -> str:
+    reasons = ", ".join(f"{count:,} {reason.value}" for reason, count in result.unmatched.items())
+    told = f"{result.matched:,} of {result.looked_at:,} records were coupled"
+    return f"{told}; of the others {reasons}." if reasons else f"{told}."
+
+
+def _result(
+    mapping: str,
+    criteria: Criteria,
+    matched: Matched,
+    numbers: tuple[int | None, int | None] = (None, None),
+    runs: Sequence[Run] = (),
+    *,
+    makes: bool,
+    follows: bool,
+) -> MatchResult:
+    return MatchResult(
+        mapping=mapping,
+        run=numbers[0],
+        job=numbers[1],
+        criteria=tuple(_names(criteria)),
+        looked_at=matched.looked_at,
+        by_group=tuple(matched.by_group),
+        unmatched={reason: matched.unmatched[reason] for reason in Unmatched if reason in matched.unmatched},
+        left_out={reason: matched.left_out[reason] for reason in LeftOut if reason in matched.left_out},
+        create_unmatched=makes,
+        sync_after=follows,
+        runs=tuple(runs),
+    )

@@ -1,0 +1,125 @@
+"""The job of a matching: its pairs are coupled batch by batch, its unmatched records are told of.
+
+Each batch is one store transaction under the lease of the mapping. What was stored stays, whenever the process ends: whoever
+matches again finds the records coupled, and goes on with the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import polars as pl
+
+from twinrow.engine.context import RunContext
+from twinrow.model.outcomes import Counters, Decision, Ignored, Recovery, Unmatched
+from twinrow.model.sides import Pass, Side
+from twinrow.store.couplings import COUPLING_SCHEMA, insert_couplings
+from twinrow.store.errors import ERROR_SCHEMA, add_errors
+from twinrow.store.leases import check_fence
+from twinrow.store.pending import MATCHED, clear_pending, look_again
+from twinrow.store.restraints import check_stop
+from twinrow.store.runs import advance_job, finish_job, start_job
+from twinrow.store.watermarks import read_again, read_watermark
+
+COUPLING = "coupling"
+"""The type of the job."""
+
+FEW = 10_000
+"""So many new couplings are looked at one by one by the next run; where there are more, it reads everything again."""
+
+_REMEDIES: Mapping[Unmatched, str] = {
+    Unmatched.NO_VALUE: "Fill in one of the fields to match by, match by others, or couple it by hand.",
+    Unmatched.NO_MATCH: "Match by other fields, couple it by hand, or have its counterpart made.",
+    Unmatched.SEVERAL: "Merge the records that are the same, match by further fields, or couple it by hand.",
+    Unmatched.COUPLED: "Look whether the two local records are the same; or couple it by hand to another record.",
+    Unmatched.RIVALS: "Look whether the local records are the same; match by further fields, or couple one by hand.",
+    Unmatched.UNSETTLED: "Run the mapping, which finds out; then match again.",
+}
+
+
+class CouplingJob:
+    """A coupling job under way."""
+
+    def __init__(self, shared: RunContext) -> None:
+        self._shared = shared
+        with shared.database.transaction() as connection:
+            self._job = start_job(connection, shared.run, COUPLING, None, shared.clock.now())
+            marks = {side: read_watermark(connection, shared.mapping.id, side) for side in Side}
+        self._read_before = any(mark is not None for mark in marks.values())
+        self.coupled = 0
+
+    @property
+    def number(self) -> int:
+        """The job's number."""
+        return self._job.id
+
+    def pause(self) -> None:
+        """Look whether the work is to go on. Raises `Stopped` or `LeaseLost`."""
+        with self._shared.database.transaction() as connection:
+            if check_fence(connection, self._shared.lease):
+                check_stop(connection)
+
+    def couple(self, pairs: pl.DataFrame) -> None:
+        """Couple pairs of records (`local_id`, `integration_id`) neither of which is coupled."""
+        shared, mapping = self._shared, self._shared.mapping
+        rows = pairs.sort("local_id").select(
+            pl.col(name) if name in ("local_id", "integration_id") else pl.lit(None, dtype=kind).alias(name)
+            for name, kind in COUPLING_SCHEMA.items()
+            if name not in ("coupling_id", "state")
+        )
+        with shared.database.transaction() as connection:
+            if check_fence(connection, shared.lease):
+                check_stop(connection)
+            numbered = insert_couplings(
+                connection, mapping, rows.with_columns(pl.lit(0, dtype=pl.Int64).alias("state"))
+            )
+            for pass_ in Pass:
+                clear_pending(connection, mapping, pass_, pairs.get_column(f"{pass_.source.value}_id").to_list())
+            if self._read_before and self.coupled < FEW:
+                numbers = numbered.get_column("coupling_id").to_list()
+                look_again(connection, mapping, numbers[:FEW], MATCHED, shared.clock.now())
+            if self._read_before and self.coupled + pairs.height > FEW:
+                read_again(connection, mapping.id)
+            count = pairs.height
+            counted = Counters(read=count, unchanged=count, coupled=count)
+            advance_job(connection, self.number, counted, {}, None, None)
+        self.coupled += pairs.height
+
+    def tell_unmatched(self, unmatched: pl.DataFrame, *, to_be_made: bool = False) -> None:
+        """Tell of local records (`local_id`, `reason`) for which no counterpart was found: an error row for each.
+
+        `to_be_made`: their counterparts are made next, so that nothing has failed.
+        """
+        shared = self._shared
+        count = unmatched.height
+        with shared.database.transaction() as connection:
+            if check_fence(connection, shared.lease):
+                check_stop(connection)
+            if to_be_made:
+                reasons = {Ignored.TO_BE_MADE.value: count}
+                advance_job(connection, self.number, Counters(read=count, ignored=count), reasons, None, None)
+                return
+            add_errors(connection, shared.mapping, Pass.TO, self.number, shared.clock.now(), _error_rows(unmatched))
+            advance_job(connection, self.number, Counters(read=count, failed=count), {}, None, None)
+
+    def finish(self, message: str | None) -> None:
+        """End the job; `message` says for people what came of it."""
+        with self._shared.database.transaction() as connection:
+            check_fence(connection, self._shared.lease)
+            finish_job(connection, self.number, message, self._shared.clock.now())
+
+
+def _error_rows(unmatched: pl.DataFrame) -> pl.DataFrame:
+    remedies = {reason.value: remedy for reason, remedy in _REMEDIES.items()}
+    nothing = pl.lit(None, dtype=pl.String)
+    rows = unmatched.select(
+        pl.col("local_id").alias("source_id"),
+        nothing.alias("destination_id"),
+        pl.lit(int(Decision.LEFT_OUT), dtype=pl.Int64).alias("decision"),
+        pl.lit(Recovery.DATA.value).alias("recovery"),
+        nothing.alias("field"),
+        pl.concat_str([pl.lit("not coupled: "), pl.col("reason")]).alias("message"),
+        nothing.alias("cause"),
+        pl.col("reason").replace_strict(remedies, return_dtype=pl.String).alias("remedy"),
+    )
+    return rows.select(*ERROR_SCHEMA)
