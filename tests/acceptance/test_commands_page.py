@@ -78,7 +78,7 @@ may come. Times are in ISO form and UTC, spans are seconds, decimals are texts, 
 | `conflicts resolve` | `settled` (numbers), `refused` with `id` and `reason`, `runs` (numbers), `failed` (records) |
 | `pending retry` | `mapping`, `retried` |
 | `journal show` | `writes`, newest first; `next` is what `--after` takes to go on, null at the end |
-| `match` | what matching came to: counts in local records; `run` and `job` are null with `--plan`, `runs` are those that followed |
+| `match` | what matching came to, in local records; `run` and `job` are null with `--plan`, `runs` are what followed |
 | `undo` | an undo; `undo_run` is null with `--plan`, `refused` not 0 where the exit code is 1 |
 | `erase` | `writes` (of the journal), `uncoupled`, `there` (the sides on which the record still is) |
 | `journal keep` | `journal_days`, `jobs_days`; null: for ever |

@@ -96,7 +96,11 @@ def delete_jobs(
 
 def _job_name(job: Job, names: Names) -> str:
     """Return what people call a job: its mapping with its direction, or with what else it does."""
-    return f"{job.mapping} {names.direction(job.direction) if job.type == 'synchronization' else job.type}"
+    return f"{job.mapping} {_job_kind(job, names)}"
+
+
+def _job_kind(job: Job, names: Names) -> str:
+    return names.direction(job.direction) if job.type == "synchronization" else job.type
 
 
 def _run_numbers(opened: Workspace, found: Sequence[Job]) -> dict[int, int]:
@@ -123,7 +127,7 @@ def show_run(
         if as_json:
             print_document(run_document(run, names, opened.describe_conflicts(run.conflicts), ()))
             return
-        columns = [f">{names.direction(job.direction)}, job {job.id}" for job in run.jobs]
+        columns = [f">{_job_kind(job, names)}, job {job.id}" for job in run.jobs]
         rows = [
             (name.capitalize(), *(number(job.counters.as_dict()[name]) for job in run.jobs))
             for name, total in run.counters.as_dict().items()
@@ -140,7 +144,7 @@ def show_run(
         ]
         show(table((f"{run.mapping}, run {run.id}", *columns), rows))
         if run.state == "finished":
-            show_lines([f"{names.direction(job.direction)}: {job.message}" for job in run.jobs if job.message])
+            show_lines([f"{_job_kind(job, names)}: {job.message}" for job in run.jobs if job.message])
         if run.message:
             show_lines([f"It did not come to its end: {run.message}"])
         if run.errors:
