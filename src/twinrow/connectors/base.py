@@ -101,7 +101,7 @@ class ChangePage:
 
     `cursor` continues behind this page. `watermark` is there on the last page only: the feed's position when it began, so
     that nothing that happened during it is missed. Records changed at or after `recheck_from` will be handed over again by
-    the next feed (the overlap).
+    the next feed (the overlap); every page of a feed says it.
     """
 
     frame: pl.DataFrame

@@ -255,7 +255,7 @@ class MemorySystem:
             if not rows:
                 yield ChangePage(frame, cursor, watermark=end, recheck_from=recheck)
                 return
-            yield ChangePage(frame, cursor)
+            yield ChangePage(frame, cursor, recheck_from=recheck)
 
     def _position(self, request: ChangeRequest) -> tuple[str | None, int, datetime, str]:
         if request.cursor is not None:

@@ -48,7 +48,7 @@ RECOVER, RETRY, CHANGES, DELETES, NAMED, PLANNED = "recover", "retry", "changes"
 class SourceBatch:
     """Source records to work on, and those known to be unchanged (`echoes`).
 
-    `watermark` and `recheck_from` come with the last page of the feed.
+    `watermark` comes with the last page of the feed, `recheck_from` with every page.
     """
 
     frame: pl.DataFrame

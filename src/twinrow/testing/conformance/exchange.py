@@ -200,6 +200,7 @@ def read_feed(
         assert page.frame.height <= page_rows, "a page holds no more than was asked for"
         assert page.frame[DELETED].null_count() == page.frame[ID].null_count() == 0
         feed.pages.append(page)
+        assert page.recheck_from == feed.pages[0].recheck_from, "every page says what the next feed hands over again"
         if between is not None and len(feed.pages) in between:
             between[len(feed.pages)]()
     assert feed.pages, "a feed has a page, even without changes"
