@@ -14,7 +14,9 @@ import polars as pl
 
 from twinrow.actions import (
     conflicts,
+    coupled_errors,
     coupling,
+    coupling_offer,
     erasure,
     journal,
     mappings,
@@ -22,6 +24,7 @@ from twinrow.actions import (
     offers,
     pilots,
     plans,
+    records,
     reset,
     restraints,
     schema_drift,
@@ -37,20 +40,26 @@ from twinrow.actions import (
 )
 from twinrow.actions.conflicts import ReadableConflict, Resolution
 from twinrow.actions.context import ActionContext
+from twinrow.actions.coupled_errors import CoupledError
+from twinrow.actions.coupling import Coupled, Created
+from twinrow.actions.coupling_offer import CouplingOffer
 from twinrow.actions.journal import JournalPage
 from twinrow.actions.mapping_changes import MappingChange
 from twinrow.actions.matching import MatchResult
 from twinrow.actions.offers import Called, Offer, Selected
 from twinrow.actions.plans import Plan, PlannedRecord
+from twinrow.actions.records import FoundRecord
 from twinrow.actions.reset import Reset
 from twinrow.actions.results import Job, Round, Run
 from twinrow.actions.setup import SetUp
+from twinrow.actions.synchronization import Progress
 from twinrow.actions.uncoupling import UncouplingResult
 from twinrow.actions.undo import UndoResult
 from twinrow.actions.verification import VerificationResult
 from twinrow.actions.work import MappingStatus
 from twinrow.actions.writers import OtherWriter
 from twinrow.connectors.base import Capabilities, Check, Connector
+from twinrow.engine.broken import Broken
 from twinrow.engine.context import EngineSettings
 from twinrow.engine.drift import Drift
 from twinrow.engine.erasure import Erased
@@ -362,9 +371,25 @@ class Workspace:
         """Synchronize a record that was asked for on the integration side's form, coupling it where its mapping allows."""
         return offers.synchronize_from_integration(self.context, table, id)
 
-    def couple(self, mapping: str, local_id: str, integration_id: str, *, use: str | None = None) -> None:
-        """Couple two records that are there already; see `actions.coupling.couple`."""
-        coupling.couple(self.context, mapping, local_id, integration_id, use=use)
+    def couple(self, mapping: str, local_id: str, integration_id: str, **options: Any) -> Coupled:
+        """Couple two records that are there already; options as in `actions.coupling.couple`."""
+        return coupling.couple(self.context, mapping, local_id, integration_id, **options)
+
+    def offer_coupling(self, mapping: str, local_id: str, integration_id: str | None = None) -> CouplingOffer:
+        """Return what there is to see before a record is coupled; see `actions.coupling_offer`."""
+        return coupling_offer.offer_coupling(self.context, mapping, local_id, integration_id)
+
+    def create_counterparts(self, mapping: str, *records: str, progress: Progress | None = None) -> Created:
+        """Make the counterparts of records that are not coupled; see `actions.coupling.create_counterparts`."""
+        return coupling.create_counterparts(self.context, mapping, records, progress=progress)
+
+    def find_records(self, mapping: str, side: str, text: str, limit: int | None = 20) -> list[FoundRecord]:
+        """Return the records of a side that are called so, or whose name begins so; see `actions.records`."""
+        return records.find_records(self.context, mapping, side, text, limit)
+
+    def record_id(self, mapping: str, side: str, text: str) -> str:
+        """Return the id of the one record of a side that is named by its id, number or name."""
+        return records.record_id(self.context, mapping, side, text)
 
     def uncouple(self, mapping: str, *records: str, everything: bool = False) -> UncouplingResult:
         """Uncouple records, or with `everything` all of a mapping; no data is deleted. See `actions.uncoupling`."""
@@ -436,6 +461,30 @@ class Workspace:
     def retry_skipped(self, mapping: str, numbers: list[int] | None = None) -> int:
         """Take skipped records off the list, so that the next run tries them."""
         return work.retry_skipped(self.context, mapping, numbers)
+
+    def list_coupled_errors(self, mapping: str | None = None, limit: int | None = 100) -> list[CoupledError]:
+        """Return the records that are set aside, with what is left of both sides; see `actions.coupled_errors`."""
+        return coupled_errors.list_coupled_errors(self.context, mapping, limit)
+
+    def synchronize_coupled_errors(self, numbers: Sequence[int], direction: str | None = None) -> list[Run]:
+        """Take records off the list and synchronize them now."""
+        return coupled_errors.synchronize_coupled_errors(self.context, numbers, direction)
+
+    def restore_records(self, numbers: Sequence[int]) -> list[Run]:
+        """Make records that are gone again from those that are left."""
+        return coupled_errors.restore_records(self.context, numbers)
+
+    def delete_records(self, numbers: Sequence[int]) -> list[Run]:
+        """Delete what is left of couplings of which the other side is gone."""
+        return coupled_errors.delete_records(self.context, numbers)
+
+    def uncouple_coupled_errors(self, numbers: Sequence[int]) -> list[UncouplingResult]:
+        """Uncouple records that are set aside."""
+        return coupled_errors.uncouple_coupled_errors(self.context, numbers)
+
+    def find_deleted(self, mapping: str | None = None) -> dict[str, Broken]:
+        """Look for couplings of which a record is gone, or outside the filter, and set them aside."""
+        return coupled_errors.find_deleted(self.context, mapping)
 
     # The journal, and taking back what it tells.
 

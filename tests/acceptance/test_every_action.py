@@ -16,6 +16,7 @@ PARTS = {
     "save_mappings": "a part of `apply_mappings` and `setup_connection`",
     "names_in_order": "a part of `synchronize_all` and `make_plan`",
     "round_result": "what `synchronize_all` and `apply_plan` return",
+    "run_named": "a part of `synchronize`, and of what is done with coupled data errors",
     "run_result": "what `synchronize` and `show_run` return",
     "check_writable": "a part of everything that writes outside runs",
     "unavailable_fields": "a part of what is told after a synchronization, and of `check_connection`",

@@ -91,10 +91,11 @@ def test_a_contact_whose_company_is_coupled_is_made_and_numbered() -> None:
 def test_a_person_without_company_is_left_alone_whatever_is_chosen(coupled: bool) -> None:
     with Standard() as all_:
         all_.salesperson("PS")
-        person = all_.person(None, companyNumber="", salespersonCode="PS")
+        person = all_.person(None, salespersonCode="PS")
         if coupled:
             contact = all_.contact(all_.account())
             all_.pair.couple(person, contact, "CONTACT")
+        all_.pair.local.edit("contacts", person, companyNumber="")
         before = all_.pair.integration.records("contact")
 
         offer = all_.pair.workspace.offer_synchronization("CONTACT", [person], create=not coupled)
@@ -298,8 +299,9 @@ def test_an_owner_stays_where_the_salesperson_is_blank() -> None:
 )
 def test_an_inactive_account_blocks_its_customer(state: int, blocked: str, then: str, outcome: str) -> None:
     with Standard({"CUSTOMER": letting_all_in}) as all_:
-        customer, account = all_.customer(blocked=blocked), all_.account(statecode=state)
-        all_.pair.couple(customer, account)
+        customer, account = all_.company()
+        all_.pair.local.edit("customers", customer, blocked=blocked)
+        all_.pair.integration.edit("account", account, statecode=state)
 
         run = all_.pair.synchronize(records=[account], direction="from")
 

@@ -10,7 +10,8 @@ import pytest
 from tests.scenarios.standard import COMPANY, Standard
 from tests.scenarios.world import INTEGRATION, LOCAL, skipped
 from twinrow.actions.results import Job
-from twinrow.model.mapping import TableMapping
+from twinrow.model.mapping import FieldMapping, TableMapping
+from twinrow.model.sides import Direction
 from twinrow.model.tables import Field, FieldType
 from twinrow.testing.pair import MemoryPair, field, table
 
@@ -30,7 +31,13 @@ def there(name: str) -> str:
 class World:
     """Coupled records of several mappings; those of `STAMPED` carry the company of the connection."""
 
-    def __init__(self, *names: str) -> None:
+    def __init__(
+        self,
+        *names: str,
+        directions: dict[str, Direction] | None = None,
+        fields: tuple[FieldMapping, ...] = (),
+    ) -> None:
+        self.directions = directions or {}
         stamped = [name for name in names if name in STAMPED]
         self.pair = MemoryPair(
             [
@@ -38,18 +45,30 @@ class World:
                     name=name,
                     local_table=here(name),
                     integration_table=there(name),
-                    fields=(field("name", "name", on_loss="refuse"),),
+                    direction=self.directions.get(name, Direction.BIDIRECTIONAL),
+                    fields=fields or tuple(field(each, each, on_loss="refuse") for each in ("name", "note")),
                     rules=("company",) if name in stamped else (),
                     uncouple_resets_company_id=name in stamped,
                 )
                 for name in names
             ],
-            local_tables=[table(here(name), "id", Field("name", FieldType.TEXT)) for name in names],
+            local_tables=[
+                table(
+                    here(name),
+                    "id",
+                    Field("name", FieldType.TEXT),
+                    Field("note", FieldType.INTEGER),
+                    Field("rank", FieldType.TEXT),
+                )
+                for name in names
+            ],
             integration_tables=[
                 table(
                     there(name),
                     "rowid",
                     Field("name", FieldType.TEXT, max_length=40),
+                    Field("note", FieldType.TEXT),
+                    Field("rank", FieldType.INTEGER),
                     Field("bcbi_companyid", FieldType.REFERENCE),
                 )
                 for name in names
@@ -79,10 +98,14 @@ class World:
         )
 
     def set_aside(self, name: str, ids: Iterable[tuple[str, str]]) -> None:
-        """Have records fail twice."""
+        """Have records fail twice, with a value that the other side cannot hold."""
+        going_from = self.directions.get(name) is Direction.FROM_INTEGRATION
         for number in range(2):
-            for local, _ in ids:
-                self.pair.local.edit(here(name), local, name=f"{number}" * 50)
+            for local, integration in ids:
+                if going_from:
+                    self.pair.integration.edit(there(name), integration, note="no number")
+                else:
+                    self.pair.local.edit(here(name), local, name=f"{number}" * 50)
             self.pair.synchronize(name)
 
     def company(self, name: str, integration: str) -> Any:

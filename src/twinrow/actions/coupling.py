@@ -1,12 +1,25 @@
-"""Coupling two records that are there already."""
+"""Coupling two records that are there already, or a record with one that is made for it (semantics 11.1, 11.4)."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import polars as pl
 
 from twinrow.actions.context import ActionContext
+from twinrow.actions.coupling_offer import suggested_side
+from twinrow.actions.results import Run
+from twinrow.actions.synchronization import Progress, run_named
+from twinrow.batch.filters import filter_expression
+from twinrow.connectors.base import Connector
+from twinrow.engine.changes import possible_ids
+from twinrow.engine.context import RunOptions
+from twinrow.engine.selection import look_at, there
 from twinrow.model.errors import CouplingRefused, RecordNotFound, UnknownName
+from twinrow.model.filters import filled_filter, filter_fields, parse_filter, settings_as_variables
 from twinrow.model.sides import Pass, Side
+from twinrow.model.tables import Table
 from twinrow.store.couplings import (
     COUPLING_SCHEMA,
     PREFER,
@@ -23,12 +36,45 @@ from twinrow.store.pending import COUPLED, clear_pending, look_again
 USE = {"local": Side.LOCAL, "integration": Side.INTEGRATION}
 
 
-def couple(context: ActionContext, mapping: str, local_id: str, integration_id: str, *, use: str | None = None) -> None:
+@dataclass(frozen=True, slots=True)
+class Coupled:
+    """Two records that were coupled; `run` is the synchronization that followed, if one was asked for."""
+
+    mapping: str
+    local_id: str
+    integration_id: str
+    run: Run | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """What became of records whose counterparts were to be made.
+
+    `couplings` are the ids of both records, by local id. `coupled` are those that had a counterpart already, `not_found` those
+    that neither side has. `run` made the others; its errors and ignored records say what was not made, and why.
+    """
+
+    mapping: str
+    couplings: Mapping[str, str]
+    coupled: tuple[str, ...]
+    not_found: tuple[str, ...]
+    run: Run | None
+
+
+def couple(
+    context: ActionContext,
+    mapping: str,
+    local_id: str,
+    integration_id: str,
+    *,
+    use: str | None = None,
+    synchronize: bool = False,
+) -> Coupled:
     """Couple a local with an integration record.
 
     `use` (`local` or `integration`) says whose values win where the two differ, as long as nothing has been reconciled yet;
     without it differing values are conflicts, unless the mapping says who wins. The next run compares the two, whether they have
-    changed or not.
+    changed or not. `synchronize`: this is done at once; without `use`, the side from which the mapping goes wins then.
 
     A record that is coupled to another one is refused, unless that other one is gone: then its coupling gives way
     (semantics 3.1). Raises `RecordNotFound`, `CouplingRefused`, `LeaseHeld`.
@@ -36,27 +82,79 @@ def couple(context: ActionContext, mapping: str, local_id: str, integration_id: 
     if use is not None and use not in USE:
         raise UnknownName("side", use, tuple(USE))
     stored = context.mapping(mapping)
+    winner = USE[use] if use is not None else suggested_side(stored.mapping) if synchronize else None
     ids = {Side.LOCAL: local_id, Side.INTEGRATION: integration_id}
     pair = context.pair()
     connectors = {side: context.connector(pair.system(side)) for side in Side}
     tables = {side: connectors[side].describe(stored.mapping.table(side)) for side in Side}
     for side, id in ids.items():
-        if connectors[side].fetch(tables[side].name, (), [id]).is_empty():
-            raise RecordNotFound(
-                f"There is no {side.value} record {id} in {tables[side].name}",
-                record=id,
-                remedy="Give the id of a record that exists.",
-            )
+        _check(
+            connectors[side], tables[side], stored.mapping.filter(side), settings_as_variables(pair.settings), side, id
+        )
     owner = this_process()
     with context.database.transaction() as connection:
         stored = fix_keys(connection, stored.id, tables[Side.LOCAL].key_is_guid, tables[Side.INTEGRATION].key_is_guid)
         lease = take_lease(connection, stored.id, None, owner)
     try:
         replaced = _giving_way(context, stored, ids)
-        _store(context, lease, stored, ids, USE.get(use or ""), replaced)
+        _store(context, lease, stored, ids, winner, replaced)
     finally:
         with context.database.transaction() as connection:
             release_lease(connection, lease)
+    run = run_named(context, stored, RunOptions(records=(local_id,))) if synchronize else None
+    return Coupled(mapping, local_id, integration_id, run)
+
+
+def _check(connector: Connector, table: Table, text: str, variables: Mapping[str, str], side: Side, id: str) -> None:
+    """Raise where a record is not there, or does not satisfy the filter of its side."""
+    condition = parse_filter(text, variables)
+    rows = connector.fetch(table.name, tuple(sorted(filter_fields(condition))), [id])
+    if rows.is_empty():
+        raise RecordNotFound(
+            f"There is no {side.value} record {id} in {table.name}",
+            record=id,
+            remedy="Give the id of a record that exists.",
+        )
+    if condition is not None and rows.filter(filter_expression(condition, table)).is_empty():
+        raise CouplingRefused(
+            f"The {side.value} record {id} does not satisfy the filter of the mapping",
+            record=id,
+            cause=f"The filter is: {filled_filter(text, variables)}",
+            remedy="Change the record, or the filter of the mapping.",
+        )
+
+
+def create_counterparts(
+    context: ActionContext, mapping: str, records: Sequence[str], *, progress: Progress | None = None
+) -> Created:
+    """Make the counterparts of records that are not coupled, named by their ids on either side, and couple them.
+
+    The mapping keeps its setting whether it makes records. A record whose counterpart is gone gets a new one. Records outside
+    the mapping's filter or rules are left out. Raises as `synchronize`.
+    """
+    stored = context.mapping(mapping)
+    frame = look_at(context.engine().reading(mapping), records)
+    named = {id for side in Side for id in frame.get_column(f"{side.value}_id").to_list()}
+    both = pl.col(there(Side.LOCAL)) & pl.col(there(Side.INTEGRATION))
+    paired = frame.filter(pl.col("coupling_id").is_not_null() & both)
+    wanted = frame.filter(pl.col("coupling_id").is_null() | ~both)
+    survivors = [row[f"{side.value}_id"] for row in wanted.iter_rows(named=True) for side in Side if row[there(side)]]
+    asked = RunOptions(create=True, records=tuple(survivors), missing="restore")
+    run = run_named(context, stored, asked, progress) if survivors else None
+    made: dict[str, str] = {}
+    if run is not None:
+        stored = context.mapping(mapping)
+        with context.database.reading() as connection:
+            for side in Side:
+                present = by_record(connection, stored, side, possible_ids(stored, side, survivors))
+                made |= dict(present.select("local_id", "integration_id").iter_rows())
+    return Created(
+        mapping,
+        made,
+        tuple(id for id in records if id in {*paired.get_column("local_id"), *paired.get_column("integration_id")}),
+        tuple(id for id in dict.fromkeys(records) if id not in named),
+        run,
+    )
 
 
 def _giving_way(context: ActionContext, stored: StoredMapping, ids: dict[Side, str]) -> list[pl.DataFrame]:

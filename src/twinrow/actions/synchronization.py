@@ -48,12 +48,17 @@ def synchronize(
 
     Raises `UnknownName`, `LeaseHeld` when another process runs the mapping, and what stops a run as a whole.
     """
-    stored = context.mapping(mapping)
     options = asked_options(full, create, unconditional, direction, records)
-    if records and stored.local_guid is not None:
-        _take_off_the_skipped(context, stored, records)
-    row = context.engine().run(mapping, options, progress=reporting(progress))
-    return run_result(context, row)
+    return run_named(context, context.mapping(mapping), options, progress)
+
+
+def run_named(
+    context: ActionContext, stored: StoredMapping, options: RunOptions, progress: Progress | None = None
+) -> Run:
+    """Run a mapping as is asked, and return what came of it; records that are named are taken off the skipped list."""
+    if options.records and stored.local_guid is not None:
+        _take_off_the_skipped(context, stored, options.records)
+    return run_result(context, context.engine().run(stored.name, options, progress=reporting(progress)))
 
 
 def _take_off_the_skipped(context: ActionContext, stored: StoredMapping, records: Sequence[str]) -> None:

@@ -129,7 +129,7 @@ class Wording:
         if side in self._away:
             return {}
         table = self._table(mapping_id, side)
-        wanted = _telling(table, self.mappings[mapping_id].mapping, side) if table is not None else []
+        wanted = telling_fields(table, self.mappings[mapping_id].mapping, side) if table is not None else []
         known = [id for id in dict.fromkeys(ids) if id]
         if not wanted or not known or table is None:
             return {}
@@ -176,7 +176,7 @@ def _rule(row: FieldMapping) -> str | None:
     return "value pairs" if row.values else None
 
 
-def _telling(table: Table, mapping: TableMapping, side: Side) -> list[str]:
+def telling_fields(table: Table, mapping: TableMapping, side: Side) -> list[str]:
     """Return the fields that tell a record: a number and a name, where the table has them, else the first mapped text."""
     by_name = {name.casefold(): name for name in table.fields}
     found = [next((by_name[name] for name in names if name in by_name), None) for names in (_NUMBERS, _NAMES)]

@@ -10,7 +10,7 @@ import typer
 
 from twinrow.cli.conflicts import conflicts
 from twinrow.cli.connections import connection
-from twinrow.cli.coupling import couple, couplings, uncouple
+from twinrow.cli.coupling import couple, couplings, create, uncouple
 from twinrow.cli.demo import demo
 from twinrow.cli.erase import erase
 from twinrow.cli.failures import Commands
@@ -23,6 +23,7 @@ from twinrow.cli.plans import plan
 from twinrow.cli.rules import rule
 from twinrow.cli.sandbox import sandbox
 from twinrow.cli.selection import sync_from
+from twinrow.cli.skipped import skipped
 from twinrow.cli.stopping import resume, stop
 from twinrow.cli.sync import sync
 from twinrow.cli.systems import system
@@ -60,6 +61,7 @@ application.command(rich_help_panel=WORKING)(sync)
 application.command(name="sync-from", rich_help_panel=WORKING)(sync_from)
 application.add_typer(plan, name="plan", rich_help_panel=WORKING)
 application.command(rich_help_panel=WORKING)(couple)
+application.command(rich_help_panel=WORKING)(create)
 application.command(rich_help_panel=WORKING)(uncouple)
 application.command(rich_help_panel=WORKING)(match)
 application.command(rich_help_panel=WORKING)(undo)
@@ -72,6 +74,7 @@ application.add_typer(jobs, name="jobs", rich_help_panel=LOOKING)
 application.add_typer(errors, name="errors", rich_help_panel=LOOKING)
 application.add_typer(conflicts, name="conflicts", rich_help_panel=LOOKING)
 application.add_typer(pending, name="pending", rich_help_panel=LOOKING)
+application.add_typer(skipped, name="skipped", rich_help_panel=LOOKING)
 application.add_typer(journal, name="journal", rich_help_panel=LOOKING)
 application.add_typer(couplings, name="couplings", rich_help_panel=LOOKING)
 application.command(rich_help_panel=LOOKING)(version)

@@ -1,8 +1,8 @@
-"""`twinrow couple`, `uncouple` and `couplings`: which records belong together."""
+"""`twinrow couple`, `create`, `uncouple` and `couplings`: which records belong together."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -12,29 +12,123 @@ from twinrow.cli.questions import confirm
 from twinrow.cli.screen import number, plural, show, show_lines, table
 from twinrow.cli.session import workspace
 
-couplings = typer.Typer(no_args_is_help=True, help="Couplings: list them.")
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from twinrow.actions.coupling_offer import CouplingOffer
+    from twinrow.actions.results import Run
+    from twinrow.workspace import Workspace
+
+couplings = typer.Typer(no_args_is_help=True, help="Couplings: list them, find records to couple.")
 
 
 def couple(
     mapping: Annotated[str, typer.Argument(metavar="MAPPING", help="The mapping.")],
-    local: Annotated[str, typer.Argument(metavar="LOCAL", help="The id of the local record.")],
-    integration: Annotated[str, typer.Argument(metavar="INTEGRATION", help="The id of the integration record.")],
+    local: Annotated[str, typer.Argument(metavar="LOCAL", help="The local record: its id, number or name.")],
+    integration: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="INTEGRATION", help="The integration record: its id, number or name, or how one begins."
+        ),
+    ] = None,
+    create: Annotated[bool, typer.Option("--create", metavar="", help="Make a new integration record for it.")] = False,
     use: Annotated[
         Literal["local", "integration"] | None,
         typer.Option(metavar="local|integration", help="Whose values win where the two differ at first."),
     ] = None,
+    sync: Annotated[
+        bool,
+        typer.Option(
+            "--sync", metavar="", help="Synchronize them at once; the side the mapping goes from wins, or --use."
+        ),
+    ] = False,
+    plan: Annotated[bool, typer.Option("--plan", metavar="", help="Only show both records' values.")] = False,
     connection: ConnectionName = None,
     store: Store = DEFAULT_STORE,
 ) -> None:
     """Couple two records that are there already; the next synchronization makes them the same."""
+    if not create and not plan and integration is None:
+        raise typer.BadParameter("Name the integration record, or have one made (--create).", param_hint="INTEGRATION")
+    if create and (integration is not None or use is not None):
+        raise typer.BadParameter("A record that is made gets the local values.", param_hint="--create")
     with workspace(store, connection) as opened:
-        opened.couple(mapping, local, integration, use=use)
-        show_lines(
-            [
-                f"Coupled the {mapping} records {local} and {integration}.",
-                f"Next: twinrow sync {_quoted(mapping)} --record {local}",
-            ]
+        here = opened.record_id(mapping, "local", local)
+        there = opened.record_id(mapping, "integration", integration) if integration is not None else None
+        if plan:
+            _show_offer(opened, opened.offer_coupling(mapping, here, there))
+            return
+        if there is None:
+            _make(opened, mapping, [here])
+            return
+        coupled = opened.couple(mapping, here, there, use=use, synchronize=sync)
+        show_lines([f"Coupled the {mapping} records {here} and {there}."])
+        if coupled.run is None:
+            show_lines([f"Next: twinrow sync {_quoted(mapping)} --record {here}"])
+            return
+        _show_run(opened, coupled.run)
+
+
+def create(
+    mapping: Annotated[str, typer.Argument(metavar="MAPPING", help="The mapping.")],
+    records: Annotated[list[str], typer.Argument(metavar="ID", help="The records, by their ids on either side.")],
+    as_json: AsJson = False,
+    connection: ConnectionName = None,
+    store: Store = DEFAULT_STORE,
+) -> None:
+    """Make the counterparts of records that are not coupled, on the other side, and couple them.
+
+    Also where the mapping makes none by itself. A record whose counterpart is gone gets a new one; one that has a counterpart is
+    left alone. Exit code 1: a counterpart was not made.
+    """
+    with workspace(store, connection) as opened:
+        _make(opened, mapping, records, as_json=as_json)
+
+
+def _make(opened: Workspace, mapping: str, records: Sequence[str], *, as_json: bool = False) -> None:
+    created = opened.create_counterparts(mapping, *records)
+    asked = len(dict.fromkeys(records)) - len(created.coupled) - len(created.not_found)
+    if as_json:
+        from twinrow.cli.documents import print_document
+
+        run = created.run.id if created.run is not None else None
+        document = {"mapping": mapping, "run": run, "couplings": dict(created.couplings)}
+        print_document(document | {"coupled": list(created.coupled), "not_found": list(created.not_found)})
+    else:
+        show_lines([f"{mapping}: {len(created.couplings)} of {plural(asked, 'counterpart')} made."])
+        show_lines(f"{id} is coupled already." for id in created.coupled)
+        show_lines(f"There is no record {id} on either side." for id in created.not_found)
+        if created.run is not None:
+            _show_run(opened, created.run)
+    if len(created.couplings) < asked or created.not_found:
+        raise typer.Exit(RECORDS_FAILED)
+
+
+def _show_run(opened: Workspace, run: Run) -> None:
+    from twinrow.cli.naming import Names
+    from twinrow.cli.sync import show_runs
+
+    show_runs([run], Names(opened))
+
+
+def _show_offer(opened: Workspace, offer: CouplingOffer) -> None:
+    from twinrow.cli.screen import ARROWS, told_value
+
+    pair = opened.show_connection()
+    rows = [
+        (
+            one.caption,
+            told_value(one.local_value),
+            ARROWS[one.direction.value],
+            told_value(one.integration_value) if offer.integration_id else "",
         )
+        for one in offer.fields
+    ]
+    show(table(("Field", pair.local.name, "", pair.integration.name), rows))
+    if offer.coupled_to is not None:
+        show_lines([f"{offer.local_label or offer.local_id} is coupled to {offer.coupled_to} already."])
+    elif offer.suggested is not None:
+        show_lines([f"With --sync, the values of {pair.system(offer.suggested).name} win."])
+    show_lines(["Nothing has been changed. Next: the same command without --plan"])
 
 
 def uncouple(
@@ -105,3 +199,31 @@ def list_(
         show(table((pair.local.name, pair.integration.name), rows))
     more = f", {number(frame.height - len(rows))} not shown (--limit)" if frame.height > len(rows) else ""
     show_lines([f"{plural(frame.height, 'coupling')}{more}."])
+
+
+@couplings.command()
+def find(
+    mapping: Annotated[str, typer.Argument(metavar="MAPPING", help="The mapping.")],
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="A number or a name, or how one begins.")],
+    side: Annotated[
+        Literal["local", "integration"], typer.Option(metavar="local|integration", help="The side that is looked at.")
+    ] = "integration",
+    limit: Limit = 20,
+    as_json: AsJson = False,
+    connection: ConnectionName = None,
+    store: Store = DEFAULT_STORE,
+) -> None:
+    """Find records by what they are called, within the filter of the mapping, and tell whether they are coupled."""
+    with workspace(store, connection) as opened:
+        found = opened.find_records(mapping, side, text, limit)
+    if as_json:
+        from dataclasses import asdict
+
+        from twinrow.cli.documents import print_document
+
+        print_document({"mapping": mapping, "side": side, "records": [asdict(one) for one in found]})
+        return
+    if found:
+        show(table(("Record", "Id", "Coupled to"), [(one.label, one.id, one.coupled_to or "") for one in found]))
+    else:
+        show_lines([f"No {side} record of {mapping} is called {text!r}, or begins so."])

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from sqlalchemy import Connection
@@ -42,6 +42,8 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     what is pending or unresolved again, and reads no changes. `appending`: the records are options that other records name
     and that nothing is coupled to; they become codes, whichever way the mapping goes. `plan`: what the plan of that number says
     is carried out, and nothing else; the other options are those it was made with. `planning`: it is only decided what to do.
+    `missing`: what a person wants done with the named records of which one side is gone, whatever the mapping says: `restore`
+    makes it again from the other side, `delete` (in the one pass that is asked for) deletes the other side, too.
     """
 
     full: bool = False
@@ -54,6 +56,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     appending: bool = False
     plan: int | None = None
     planning: bool = False
+    missing: Literal["", "restore", "delete"] = ""
 
     @property
     def careful(self) -> bool:

@@ -34,10 +34,11 @@ from twinrow.engine.rule_inputs import check_inputs
 from twinrow.engine.stages import Planner
 from twinrow.model.errors import ConfigurationError, LeaseLost, RecordNotFound, Stopped, TwinrowError, UnknownName
 from twinrow.model.filters import settings_as_variables
+from twinrow.model.mapping import DeletePropagation, DeletionConflict, UpdateConflict
 from twinrow.model.outcomes import Counters
 from twinrow.model.protocols import Clock
 from twinrow.model.rules import TransformationRule
-from twinrow.model.sides import Pass, Side
+from twinrow.model.sides import Direction, Pass, Side
 from twinrow.store.database import Database
 from twinrow.store.leases import Lease, beat, read_lease, release_lease, take_lease, this_process
 from twinrow.store.mappings import StoredMapping, fix_keys, list_mappings, shape_id
@@ -397,9 +398,25 @@ class Engine:
 
 
 def _as_asked(stored: StoredMapping, options: RunOptions) -> StoredMapping:
-    """Return the mapping as the run goes with it: options that records name become codes, whichever way it goes else."""
+    """Return the mapping as the run goes with it.
+
+    Options that records name become codes, whichever way it goes else; and what a person wants done with records of which one
+    side is gone goes before what the mapping says.
+    """
     going = stored.mapping.going(Pass.FROM) if options.appending else None
-    return stored if going is None else replace(stored, mapping=going)
+    mapping = stored.mapping if going is None else going
+    changes: dict[str, Any] = {}
+    if options.missing == "restore":
+        changes = {"deletion_conflict_resolution": DeletionConflict.RESTORE}
+    elif options.missing == "delete":
+        (pass_,) = (Pass(value) for value in options.passes)
+        changes = {
+            "delete_propagation": DeletePropagation.BOTH,
+            "update_conflict_resolution": UpdateConflict.SEND if pass_ is Pass.TO else UpdateConflict.GET,
+        }
+        if pass_ not in mapping.direction.passes:
+            changes["direction"] = Direction.BIDIRECTIONAL
+    return replace(stored, mapping=mapping.model_copy(update=changes)) if changes or going is not None else stored
 
 
 def _asked(mapping: StoredMapping, options: RunOptions) -> Sequence[Pass]:

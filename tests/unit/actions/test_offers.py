@@ -314,8 +314,9 @@ def test_an_account_becomes_the_record_of_the_mapping_that_takes_it() -> None:
 
 def test_a_coupled_account_is_merged_with_its_record() -> None:
     with MemoryPair(two_tables(only_coupled=True)) as pair:
-        customer, account = add_pair(pair)
-        pair.integration.edit("account", account, statecode=0)
+        customer = pair.local.add("customers", {"displayName": "Adatum"})
+        account = pair.integration.add("account", {"name": "Adatum", "statecode": 0})
+        pair.couple(customer, account)
         settle(pair)
         edit(pair, LOCAL, customer, FAXES, "7")
         edit(pair, INTEGRATION, account, NAMES, "There")
