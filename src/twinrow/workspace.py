@@ -24,6 +24,7 @@ from twinrow.actions import (
     offers,
     pilots,
     plans,
+    proposals,
     records,
     reset,
     restraints,
@@ -48,6 +49,7 @@ from twinrow.actions.mapping_changes import MappingChange
 from twinrow.actions.matching import MatchResult
 from twinrow.actions.offers import Called, Offer, Selected
 from twinrow.actions.plans import Plan, PlannedRecord
+from twinrow.actions.proposals import Decided, ReadableProposal, ScoredResult
 from twinrow.actions.records import FoundRecord
 from twinrow.actions.reset import Reset
 from twinrow.actions.results import Job, Round, Run
@@ -402,6 +404,32 @@ class Workspace:
     def match(self, mapping: str, **options: Any) -> MatchResult:
         """Couple records of both sides that agree in chosen fields; options as in `actions.matching.match`."""
         return matching.match(self.context, mapping, **options)
+
+    def match_scored(self, mapping: str, **options: Any) -> ScoredResult:
+        """Couple or propose records by how alike they are; options as in `actions.proposals.match_scored`."""
+        return proposals.match_scored(self.context, mapping, **options)
+
+    def list_proposals(self, mapping: str | None = None, **chosen: Any) -> list[ReadableProposal]:
+        """Return proposals, the most probable first; `chosen` as in `actions.proposals.list_proposals`."""
+        return proposals.list_proposals(self.context, mapping, **chosen)
+
+    def number_of_proposals(self, mapping: str | None = None, *, state: str = "open") -> int:
+        """Return how many proposals are in a state."""
+        return proposals.number_of_proposals(self.context, mapping, state=state)
+
+    def show_proposal(self, number: int) -> ReadableProposal:
+        """Return a proposal with its explanation."""
+        return proposals.show_proposal(self.context, number)
+
+    def accept_proposals(
+        self, numbers: Sequence[int] = (), *, mapping: str | None = None, above: float | None = None
+    ) -> Decided:
+        """Couple the records of proposals; see `actions.proposals.accept_proposals`."""
+        return proposals.accept_proposals(self.context, numbers, mapping=mapping, above=above)
+
+    def reject_proposals(self, numbers: Sequence[int]) -> Decided:
+        """Reject proposals: these pairs are not proposed again."""
+        return proposals.reject_proposals(self.context, numbers)
 
     # Comparing both sides.
 

@@ -20,6 +20,7 @@ from twinrow.cli.mappings import mapping
 from twinrow.cli.matching import match
 from twinrow.cli.pilots import pilot
 from twinrow.cli.plans import plan
+from twinrow.cli.proposals import proposals
 from twinrow.cli.rules import rule
 from twinrow.cli.sandbox import sandbox
 from twinrow.cli.selection import sync_from
@@ -75,6 +76,7 @@ application.add_typer(errors, name="errors", rich_help_panel=LOOKING)
 application.add_typer(conflicts, name="conflicts", rich_help_panel=LOOKING)
 application.add_typer(pending, name="pending", rich_help_panel=LOOKING)
 application.add_typer(skipped, name="skipped", rich_help_panel=LOOKING)
+application.add_typer(proposals, name="proposals", rich_help_panel=LOOKING)
 application.add_typer(journal, name="journal", rich_help_panel=LOOKING)
 application.add_typer(couplings, name="couplings", rich_help_panel=LOOKING)
 application.command(rich_help_panel=LOOKING)(version)

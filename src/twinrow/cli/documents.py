@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from twinrow.actions.mapping_changes import MappingChange
     from twinrow.actions.matching import MatchResult
     from twinrow.actions.plans import Plan, PlannedRecord
+    from twinrow.actions.proposals import ReadableProposal, ScoredResult
     from twinrow.actions.results import Job, Run
     from twinrow.actions.undo import UndoResult
     from twinrow.actions.verification import VerificationResult
@@ -299,6 +300,37 @@ def match_document(result: MatchResult) -> Document:
         "sync_after": result.sync_after,
         "runs": [run.id for run in result.runs],
         "succeeded": result.succeeded,
+    }
+
+
+def scored_document(result: ScoredResult) -> Document:
+    """Return what a scored matching came to."""
+    return {
+        "mapping": result.mapping,
+        "run": result.run,
+        "job": result.job,
+        "compared_as": dict(result.kinds),
+        "records": {side.value: count for side, count in result.records.items()},
+        "new_or_changed": {side.value: count for side, count in result.fresh.items()},
+        "learned": result.learned,
+        "coupled": result.coupled,
+        "proposed": result.proposed,
+    }
+
+
+def proposal_document(one: ReadableProposal) -> Document:
+    """Return a proposal with its explanation."""
+    return {
+        "id": one.id,
+        "mapping": one.mapping,
+        **{side.value: {"id": id, "label": one.labels[side]} for side, id in one.ids.items()},
+        "state": one.state,
+        "probability": one.probability,
+        "score": one.score,
+        "reasons": [asdict(reason) for reason in one.reasons],
+        "made_at": one.made_at,
+        "who": one.who,
+        "decided_at": one.decided_at,
     }
 
 

@@ -53,6 +53,7 @@ ORDER = (
     "conflicts",
     "pending",
     "skipped",
+    "proposals",
     "journal",
     "couplings",
     "version",

@@ -8,6 +8,7 @@ import typer
 
 from twinrow.cli.failures import CANNOT, RECORDS_FAILED
 from twinrow.cli.options import DEFAULT_STORE, AsJson, ConnectionName, Store
+from twinrow.cli.proposals import match_scored
 from twinrow.cli.screen import number, plural, screen, show, show_lines, table
 from twinrow.cli.session import workspace
 
@@ -47,15 +48,35 @@ def match(
     plan: Annotated[
         bool, typer.Option("--plan", metavar="", help="Only tell what would be coupled; nothing is kept of it.")
     ] = False,
+    scored: Annotated[
+        bool,
+        typer.Option("--scored", metavar="", help="Hold what is not coupled against each other by how alike it is."),
+    ] = False,
+    propose: Annotated[
+        bool, typer.Option("--propose", metavar="", help="With --scored: couple nothing, only propose.")
+    ] = False,
+    again: Annotated[
+        bool, typer.Option("--again", metavar="", help="With --scored: learn from all records anew.")
+    ] = False,
     as_json: AsJson = False,
     connection: ConnectionName = None,
     store: Store = DEFAULT_STORE,
 ) -> None:
     """Couple uncoupled records of both sides that agree in chosen fields, each with the only one that does.
 
-    Without --on the mapping's own criteria count. Exit code 0: each record that took part has a counterpart. 1: some have
-    none, or failed in what followed.
+    Without --on the mapping's own criteria count. With --scored all fields are compared: what is the same beyond doubt is
+    coupled, what is likely is proposed (`twinrow proposals list`). Exit code 0: each record that took part has a
+    counterpart, or was looked at with --scored. 1: some have none, or failed in what followed.
     """
+    if scored:
+        if on or records or plan or create_unmatched is not None or sync_after is not None:
+            raise typer.BadParameter(
+                "--scored looks at every record that is not coupled: only --propose and --again go with it."
+            )
+        match_scored(mapping, propose, again, as_json, connection, store)
+        return
+    if propose or again:
+        raise typer.BadParameter("--propose and --again go with --scored.")
     groups = [[name for name in group.split(",") if name.strip()] for group in on or []]
     with workspace(store, connection) as opened:
         with screen(errors=True).status("Matching") as line:

@@ -69,6 +69,20 @@ class SchemaDrift(StrEnum):
     QUARANTINE = "quarantine"
 
 
+class Compare(StrEnum):
+    """What kind of value a field holds, where records are matched by how alike they are; `none`: the field is not compared."""
+
+    NAME = "name"
+    COMPANY = "company"
+    ADDRESS = "address"
+    PHONE = "phone"
+    EMAIL = "email"
+    NUMBER = "number"
+    DATE = "date"
+    TEXT = "text"
+    NONE = "none"
+
+
 class DeletePropagation(StrEnum):
     """In which passes the deletion of a source record is carried over."""
 
@@ -173,6 +187,10 @@ class FieldMapping(_Value):
         default=None, description="What to do when a bidirectional value loses information on its way."
     )
     match: Match | None = Field(default=None, description="Use the field for match-based coupling.")
+    compare: Compare | None = Field(
+        default=None,
+        description="How scored matching compares the field; absent: as its name and type say; `none`: not at all.",
+    )
     user_defined: bool = Field(default=False, description="Added by a user; kept when the standard set-up is restored.")
     when: When | None = Field(default=None, description="The circumstances in which the row is there.")
 
@@ -195,7 +213,9 @@ class FieldMapping(_Value):
         if self.direction is not self._constant_direction:
             direction = self._constant_direction.value
             found.append(Contradiction(("direction",), f"a constant for this side has the direction {direction}"))
-        given = [key for key in ("transformation", "values", "related_mapping", "match") if getattr(self, key)]
+        given = [
+            key for key in ("transformation", "values", "related_mapping", "match", "compare") if getattr(self, key)
+        ]
         found.extend(Contradiction((key,), f"a constant has no {key}") for key in given)
         return found
 

@@ -18,7 +18,7 @@ from sqlalchemy.exc import ArgumentError, DatabaseError
 
 from twinrow.model.errors import ConfigurationError, RetryError, StoreMismatch
 
-CURRENT_REVISION = "0002"
+CURRENT_REVISION = "0003"
 """The schema that this version of twinrow works with; `migrations/versions` leads there."""
 
 _READING = "twinrow_reading"

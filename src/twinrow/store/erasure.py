@@ -25,8 +25,10 @@ from twinrow.store.tables import (
     couplings,
     errors,
     journal,
+    match_scored,
     pending,
     plan_batches,
+    proposals,
     undone,
     unresolved,
     verified,
@@ -69,6 +71,7 @@ def erase_record(connection: Connection, subject: Subject, *, uncouple: bool) ->
         update(couplings).where(couplings.c.id.in_(numbers)).values(local_version=None, integration_version=None)
     )
     _erase_messages(connection, subject)
+    _erase_proposals(connection, subject)
     if uncouple:
         remove_couplings(connection, subject.mapping, by_number(connection, subject.mapping, numbers))
     return written
@@ -120,6 +123,16 @@ def _batches(connection: Connection, table: Table, subject: Subject) -> list[tup
         if frame.select(subject.rows(pass_).any()).item():
             found.append((number, pass_, frame))
     return found
+
+
+def _erase_proposals(connection: Connection, subject: Subject) -> None:
+    """Forget open proposals of the record, and the values in others; that a pair was rejected stays known."""
+    for side in Side:
+        keys = subject.keys(side)
+        mine = (proposals.c.mapping_id == subject.mapping.id) & proposals.c[f"{side.value}_key"].in_(keys)
+        connection.execute(delete(proposals).where(mine, proposals.c.decided_at.is_(None)))
+        connection.execute(update(proposals).where(mine).values(explanation={"fields": []}))
+        delete_in(connection, match_scored, "key", keys, mapping_id=subject.mapping.id, side=side.value)
 
 
 def _erase_messages(connection: Connection, subject: Subject) -> None:

@@ -16,6 +16,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     Dialect,
+    Double,
     ForeignKey,
     Index,
     Integer,
@@ -492,6 +493,49 @@ errors = Table(
     Column("at", Instant, nullable=False),
     sqlite_autoincrement=True,
 )
+
+proposals = Table(
+    "proposals",
+    metadata,
+    Column("id", BigKey, primary_key=True),
+    Column("mapping_id", BigInteger, nullable=False),
+    Column("local_key", LargeBinary, nullable=False),
+    Column("integration_key", LargeBinary, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("score", Double, nullable=False),
+    Column("probability", Double, nullable=False),
+    Column("explanation", Json, nullable=False),
+    Column("made_at", Instant, nullable=False),
+    Column("who", Text),
+    Column("decided_at", Instant),
+    UniqueConstraint("mapping_id", "local_key", "integration_key"),
+    Index("ix_proposals_mapping_id_state", "mapping_id", "state"),
+    Index("ix_proposals_mapping_id_integration_key", "mapping_id", "integration_key"),
+    sqlite_autoincrement=True,
+)
+"""Pairs that scored matching has found; what was rejected stays, so that it is not proposed again."""
+
+match_weights = Table(
+    "match_weights",
+    metadata,
+    Column("mapping_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("shape", Text, nullable=False),
+    Column("weights", Json, nullable=False),
+    Column("records", BigInteger, nullable=False),
+    Column("at", Instant, nullable=False),
+)
+"""How much agreement speaks for a match in each field, as it was learned from so many records of the two sides together."""
+
+match_scored = Table(
+    "match_scored",
+    metadata,
+    Column("mapping_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("side", Text, primary_key=True),
+    Column("key", LargeBinary, primary_key=True),
+    Column("digest", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""The records without counterpart that were held against the others, and a digest of the values that they had then."""
 
 Index(
     "ix_couplings_not_well",

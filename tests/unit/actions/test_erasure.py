@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.unit.engine.match.people import People, people_pair
 
 from twinrow.connectors.base import CreateKeys
-from twinrow.model.errors import RecordNotFound, RetryError
+from twinrow.model.errors import RecordNotFound, RetryError, UnknownName
 from twinrow.model.sides import Side
 from twinrow.store.frames import unpack_frame
 from twinrow.store.tables import metadata
@@ -124,3 +125,20 @@ def test_a_record_of_which_nothing_is_known_is_told() -> None:
         pair.synchronize()
         with pytest.raises(RecordNotFound):
             pair.workspace.erase("CUSTOMER", "00000000-0000-0000-0000-000000000001")
+
+
+def test_proposals_forget_the_values_but_not_what_was_said_of_the_pair() -> None:
+    with people_pair() as pair:
+        people = People(pair)
+        people.both(60)
+        pair.workspace.match_scored("PERSON", only_propose=True)
+        first, second, *_ = pair.workspace.list_proposals("PERSON", limit=10)
+        pair.workspace.reject_proposals([first.id])
+        texts = [next(r.local for r in one.reasons if r.field == "phone=telephone") for one in (first, second)]
+        for one, text in zip((first, second), texts, strict=True):
+            assert remembered(pair, str(text)) == ["proposals"]
+            pair.workspace.erase("PERSON", one.ids[Side.LOCAL])
+            assert remembered(pair, str(text)) == []
+        assert [one.id for one in pair.workspace.list_proposals("PERSON", state="rejected")] == [first.id]
+        with pytest.raises(UnknownName):
+            pair.workspace.show_proposal(second.id)

@@ -34,7 +34,7 @@ def test_a_new_store_on_postgresql_has_the_tables(postgres_url: str) -> None:
     database.close()
 
 
-@pytest.mark.parametrize("revision", ["0001"])
+@pytest.mark.parametrize("revision", ["0001", "0002"])
 def test_an_older_store_is_brought_up_to_date(tmp_path: Path, revision: str) -> None:
     url = f"sqlite:///{tmp_path / 'store.db'}"
     config = Config()
