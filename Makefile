@@ -4,7 +4,7 @@ BIN := .venv/bin
 ARGS ?=
 WORKERS ?= 2
 
-.PHONY: help demo test check bench soak scenarios docs lock clean
+.PHONY: help demo test check bench bench-match soak scenarios docs lock clean
 
 help:
 	@echo "make demo       two sandbox servers, sample data, a synchronization in both directions"
@@ -12,6 +12,7 @@ help:
 	@echo "make check      style, types and the layout of imports"
 	@echo "make scenarios  which behaviour scenarios are covered"
 	@echo "make bench      speed, as ratios to a plain loop beside it"
+	@echo "make bench-match  matching a million records, beside a join of the same columns"
 	@echo "make soak       the long random runs"
 	@echo "make docs       the documentation as a site, in build/docs"
 	@echo "make lock       requirements.lock made anew"
@@ -39,6 +40,9 @@ scenarios: .venv/.installed
 
 bench: .venv/.installed
 	$(BIN)/python -m bench $(ARGS)
+
+bench-match: .venv/.installed
+	$(BIN)/python -m bench --part matching --rows 100000 --rows 1000000 $(ARGS)
 
 soak: .venv/.installed
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m soak --timeout 7200 $(ARGS)

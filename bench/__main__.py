@@ -14,7 +14,7 @@ from typing import Annotated
 import polars as pl
 import typer
 
-from bench import canned, command_start, databases, over_http
+from bench import canned, command_start, databases, matching, over_http
 from bench.report import Line, table
 
 
@@ -27,6 +27,7 @@ class Part(StrEnum):
     DATABASES = "databases"
     SANDBOXES = "sandboxes"
     CANNED = "canned"
+    MATCHING = "matching"
     START = "start"
 
 
@@ -40,7 +41,8 @@ application = typer.Typer(add_completion=False)
 @application.command()
 def main(
     rows: Annotated[
-        list[int] | None, typer.Option(help="How many customers between databases; may be given several times.")
+        list[int] | None,
+        typer.Option(help="How many customers between databases, and to be matched; may be given several times."),
     ] = None,
     job: Annotated[
         str, typer.Option(help="A: initial load, B: nothing changed, C: 1 % changed. B and C need A.")
@@ -63,11 +65,12 @@ def main(
         Part.DATABASES: lambda: _databases(on or list(Kind), rows or SIZES, job, repeat),
         Part.SANDBOXES: lambda: over_http.measure(customers, repeat),
         Part.CANNED: lambda: canned.measure(records, repeat),
+        Part.MATCHING: lambda: _matching(rows or SIZES, repeat),
         Part.START: lambda: command_start.measure(2 * repeat + 1),
     }
     lines = [line for name, measure in measures.items() if name in parts for line in measure()]
     print(table(lines))
-    if Part.DATABASES in parts:
+    if {Part.DATABASES, Part.MATCHING} & set(parts):
         print(f"\n{AT_A_MILLION}")
     print(f"\n{time.monotonic() - began:.0f} s in all; load of the machine after: {_load()}")
 
@@ -76,6 +79,11 @@ def _databases(kinds: Sequence[str], counts: Sequence[int], jobs: str, repetitio
     for kind in kinds:
         for count in counts:
             yield from databases.measure(kind, count, jobs, repetitions)
+
+
+def _matching(counts: Sequence[int], repetitions: int) -> Iterator[Line]:
+    for count in counts:
+        yield from matching.measure(count, repetitions)
 
 
 def _surroundings() -> str:

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from twinrow.actions import synchronization
 from twinrow.actions.context import ActionContext
+from twinrow.actions.restraints import check_writable, show_read_only
 from twinrow.actions.results import Run
+from twinrow.actions.synchronization import run_result
 from twinrow.engine.amend import Asked
-from twinrow.engine.context import MappingContext
+from twinrow.engine.context import MappingContext, PassContext, RunOptions
 from twinrow.engine.match.criteria import Criteria, choose_criteria
 from twinrow.engine.match.exact import Matched, Matching, Progress
 from twinrow.engine.match.job import COUPLING, CouplingJob
 from twinrow.model.errors import ConfigurationError
-from twinrow.model.outcomes import LeftOut, Unmatched
+from twinrow.model.outcomes import Counters, LeftOut, Unmatched
 from twinrow.model.sides import Pass
 
-_AT_ONCE = 5_000
-"""So many records are named to one run."""
+MAKING, SYNCHRONIZING = "unmatched records carried over", "coupled records synchronized"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +50,14 @@ class MatchResult:
     @property
     def succeeded(self) -> bool:
         """Whether every record that took part has a counterpart now, and what followed came to its end without failures."""
-        open_still = any(self.unmatched.values()) and not self.create_unmatched
-        return not open_still and all(run.succeeded for run in self.runs)
+        return not self.failed and all(run.succeeded for run in self.runs)
+
+    @property
+    def failed(self) -> int:
+        """How many records have no counterpart, and get none by what follows."""
+        if self.create_unmatched:
+            return self.unmatched.get(Unmatched.UNSETTLED, 0)
+        return sum(self.unmatched.values())
 
 
 def match(
@@ -81,6 +87,8 @@ def match(
     criteria = choose_criteria(stored.mapping, reading.plans, on)
     makes = _makes_unmatched(reading, create_unmatched)
     follows = stored.mapping.synch_after_match_based_coupling if sync_after is None else sync_after
+    if not plan:
+        _check_what_follows(context, reading, makes=makes, follows=follows)
     if plan:
         with Matching(reading, criteria, records, progress) as matching:
             for _ in matching.pairs():
@@ -89,24 +97,20 @@ def match(
                 pass
         return _result(mapping, criteria, matching.result, makes=makes, follows=follows)
     asked = Asked(amendment=COUPLING, asked="matched by " + ", then ".join(_names(criteria)), who=context.who)
-    coupled: list[str] = []
-    unmatched: list[str] = []
     with engine.amending(mapping, asked) as amendments:
         job = CouplingJob(amendments.shared)
         with Matching(amendments.shared, criteria, records, progress, job.pause) as matching:
             for _, pairs in matching.pairs():
                 job.couple(pairs)
-                if follows:
-                    coupled += pairs.get_column("local_id").to_list()
             for told in matching.unmatched():
                 job.tell_unmatched(told, to_be_made=makes)
-                if makes:
-                    unmatched += told.get_column("local_id").to_list()
         job.finish(_message(matching.result))
-    runs = [
-        *(_run(context, mapping, chunk, create=True) for chunk in _chunks(unmatched)),
-        *(_run(context, mapping, chunk, create=False) for chunk in _chunks(coupled)),
-    ]
+    runs = []
+    if makes and matching.result.unmatched:
+        asked_next = RunOptions(retry_only=True, passes=(Pass.TO.value,))
+        runs.append(_run(context, mapping, asked_next, MAKING, progress))
+    if follows and job.couplings is not None:
+        runs.append(_run(context, mapping, RunOptions(coupled=job.couplings), SYNCHRONIZING, progress))
     return _result(
         mapping, criteria, matching.result, (amendments.run_id, job.number), runs, makes=makes, follows=follows
     )
@@ -133,13 +137,25 @@ def _makes_unmatched(reading: MappingContext, wanted: bool | None) -> bool:
     return False
 
 
-def _run(context: ActionContext, mapping: str, records: Sequence[str], *, create: bool) -> Run:
-    direction = "to" if create else None
-    return synchronization.synchronize(context, mapping, create=create, direction=direction, records=records)
+def _check_what_follows(context: ActionContext, reading: MappingContext, *, makes: bool, follows: bool) -> None:
+    """Refuse before anything is coupled where nothing of what is to follow may be written."""
+    written = {pass_.destination for pass_ in reading.mapping.mapping.direction.passes}
+    if makes:
+        check_writable(context, [Pass.TO.destination])
+    elif follows and written <= show_read_only(context):
+        check_writable(context, written)
 
 
-def _chunks(ids: Sequence[str]) -> list[Sequence[str]]:
-    return [ids[start : start + _AT_ONCE] for start in range(0, len(ids), _AT_ONCE)]
+def _run(context: ActionContext, mapping: str, options: RunOptions, what: str, progress: Progress | None) -> Run:
+    done = 0
+
+    def told(_context: PassContext, counters: Counters) -> None:
+        nonlocal done
+        done += counters.read
+        if progress is not None:
+            progress(what, done)
+
+    return run_result(context, context.engine().run(mapping, options, progress=told))
 
 
 def _names(criteria: Criteria) -> list[str]:

@@ -121,22 +121,21 @@ def _next(result: MatchResult) -> list[str]:
     from twinrow.model.outcomes import LeftOut
 
     quoted = f'"{result.mapping}"' if " " in result.mapping else result.mapping
-    unmatched = sum(result.unmatched.values())
+    made = sum(result.unmatched.values()) - result.failed
     lines = []
     if left_out := result.left_out.get(LeftOut.COUPLED):
         told = plural(left_out, "record is coupled already and was", "records are coupled already and were")
         lines.append(f"{told} left out.")
     if result.run is None:
-        if unmatched and result.create_unmatched:
-            lines.append(f"The counterparts of the other {plural(unmatched, 'record')} would be made.")
+        if made:
+            lines.append(f"The counterparts of {plural(made, 'record')} would be made.")
         lines.append("Next: the same without --plan")
         return lines
-    if unmatched and not result.create_unmatched:
-        lines.append(
-            f"{plural(unmatched, 'record is', 'records are')} not coupled, and why: twinrow errors list --job {result.job}"
-        )
+    if result.failed:
+        told = plural(result.failed, "record is", "records are")
+        lines.append(f"{told} not coupled; each with its reason: twinrow errors list --job {result.job}")
     if result.coupled and not result.sync_after:
         lines.append(f"Next: twinrow sync {quoted}")
-    elif unmatched and not result.create_unmatched:
+    elif result.failed:
         lines.append(f"Next: twinrow match {quoted} --on FIELD, by other fields")
     return lines or ["All is well."]

@@ -22,7 +22,7 @@ from twinrow.engine.context import PassContext
 from twinrow.engine.echoes import part_echoes
 from twinrow.model.errors import FeedExpired
 from twinrow.model.sides import Side
-from twinrow.store.couplings import by_record, count_couplings
+from twinrow.store.couplings import by_number, by_record, count_couplings, coupling_numbers
 from twinrow.store.leases import check_fence
 from twinrow.store.mappings import StoredMapping
 from twinrow.store.pending import due_ids, resolvable_ids
@@ -77,6 +77,19 @@ def named_batches(context: PassContext) -> Iterator[SourceBatch]:
     counterparts = dict(other.select(f"{destination}_id", f"{source}_id").iter_rows())
     wanted = list(dict.fromkeys(counterparts.get(id, id) for id in context.options.records))
     yield from fetched_batches(context, possible_ids(context.mapping, context.pass_.source, wanted), NAMED)
+
+
+def coupled_batches(context: PassContext, numbers: tuple[int, int]) -> Iterator[SourceBatch]:
+    """Yield the source records of the couplings from one number to another, as far as they are still there."""
+    after, last = numbers[0] - 1, numbers[1]
+    while True:
+        with context.database.reading() as connection:
+            found = coupling_numbers(connection, context.mapping, after, context.batch_rows)
+            couplings = by_number(connection, context.mapping, found.filter(found <= last).to_list())
+        if couplings.is_empty():
+            return
+        after = int(found[-1])
+        yield from fetched_batches(context, couplings.get_column(f"{context.pass_.source.value}_id").to_list(), NAMED)
 
 
 def possible_ids(mapping: StoredMapping, side: Side, ids: Iterable[str]) -> list[str]:

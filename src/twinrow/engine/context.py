@@ -38,9 +38,10 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `full` reads everything again; `create` also creates what is not coupled; `unconditional` writes also what is equal.
     `passes` limits the directions; `forced`: a person chose the direction, its source wins every field. `records` are the
-    ids (of either side) that a person named: only these are synchronized, and watermarks stay as they are. `retry_only` tries
-    what is pending or unresolved again, and reads no changes. `appending`: the records are options that other records name
-    and that nothing is coupled to; they become codes, whichever way the mapping goes. `plan`: what the plan of that number says
+    ids (of either side) that a person named: only these are synchronized, and watermarks stay as they are; `coupled` does so
+    with the couplings from one number to another. `retry_only` tries what is pending or unresolved again, and reads no
+    changes. `appending`: the records are options that other records name and that nothing is coupled to; they become codes,
+    whichever way the mapping goes. `plan`: what the plan of that number says
     is carried out, and nothing else; the other options are those it was made with. `planning`: it is only decided what to do.
     `missing`: what a person wants done with the named records of which one side is gone, whatever the mapping says: `restore`
     makes it again from the other side, `delete` (in the one pass that is asked for) deletes the other side, too.
@@ -52,6 +53,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     forced: bool = False
     passes: tuple[str, ...] = ()
     records: tuple[str, ...] = ()
+    coupled: tuple[int, int] | None = None
     retry_only: bool = False
     appending: bool = False
     plan: int | None = None

@@ -18,6 +18,7 @@ from twinrow.engine.changes import (
     RECOVER,
     RETRY,
     changed_batches,
+    coupled_batches,
     delete_batches,
     fetched_batches,
     named_batches,
@@ -80,8 +81,9 @@ class PassRun:
             self._apply(stages, context.options.plan)
             _finish(context, None, None)
             return
-        if context.options.named:
-            for batch in named_batches(context):
+        if context.options.named or context.options.coupled is not None:
+            chosen = context.options.coupled
+            for batch in named_batches(context) if chosen is None else coupled_batches(context, chosen):
                 self._done(stages.process(batch.frame, NAMED, None, removing=True))
             _finish(context, None, None)
             return

@@ -36,9 +36,14 @@ def insert_frame(connection: Connection, table: Table, frame: pl.DataFrame) -> N
         _carry_out_many(connection, f'INSERT INTO "{table.name}" ({columns}) VALUES ({marks})', frame)  # noqa: S608
         return
     cursor = connection.connection.cursor()
-    with cursor.copy(f'COPY "{table.name}" ({columns}) FROM STDIN') as copy:
-        for row in frame.iter_rows():
-            copy.write_row(row)
+    statement = f'COPY "{table.name}" ({columns}) FROM STDIN'
+    errors = connection.dialect.loaded_dbapi.Error
+    try:
+        with cursor.copy(statement) as copy:
+            for row in frame.iter_rows():
+                copy.write_row(row)
+    except errors as error:
+        raise _as_from_sqlalchemy(error, statement, errors) from error
 
 
 def update_frame(connection: Connection, table: Table, key: str, frame: pl.DataFrame) -> None:
@@ -80,9 +85,9 @@ def _sqlite(connection: Connection) -> sqlite3.Connection:
     return driver
 
 
-def _as_from_sqlalchemy(error: sqlite3.Error, statement: str) -> Exception:
+def _as_from_sqlalchemy(error: Exception, statement: str, errors: type[Exception] = sqlite3.Error) -> Exception:
     """Return the error that SQLAlchemy would raise: callers know its classes, whichever the database."""
-    return DBAPIError.instance(statement, None, error, sqlite3.Error)
+    return DBAPIError.instance(statement, None, error, errors)
 
 
 def _array(values: Sequence[Any]) -> str:

@@ -51,6 +51,9 @@ COUPLED = "coupled by hand, and not synchronized yet"
 MATCHED = "coupled by matching, and not synchronized yet"
 """The message of a pending row whose record was coupled by matching."""
 
+TO_BE_MADE = "no match was found: its counterpart is to be made"
+"""The message of a pending row whose counterpart somebody wants to be made."""
+
 _INSTANTS = ("not_before", "since", "at")
 
 
@@ -198,6 +201,20 @@ def retry(connection: Connection, mapping: StoredMapping, at: datetime, numbers:
     connection.execute(update(pending).where(concerned).values(**again))
     look_again(connection, mapping, coupled, TRY_AGAIN, at)
     return len(chosen)
+
+
+def make_counterparts(
+    connection: Connection, mapping: StoredMapping, pass_: Pass, ids: pl.Series, job_id: int, at: datetime
+) -> None:
+    """Have the next run of a pass make the counterparts of uncoupled source records, also where the mapping makes none."""
+    values = _again(TO_BE_MADE, at) | {
+        "decision": int(Decision.SET_ASIDE),
+        "recovery": Recovery.RETRY.value,
+        "job_id": job_id,
+        "since": at,
+    }
+    columns = [pl.lit(values.get(name), dtype=kind).alias(name) for name, kind in list(PENDING_SCHEMA.items())[1:]]
+    save_pending(connection, mapping, pass_, pl.DataFrame({ID: ids}).with_columns(columns))
 
 
 def set_aside(connection: Connection, mapping: StoredMapping, pass_: Pass, ids: Sequence[str]) -> list[int]:

@@ -13,8 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import reduce
-from operator import or_
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
@@ -25,8 +23,9 @@ import polars as pl
 from twinrow.batch.columns import ID
 from twinrow.engine.context import MappingContext
 from twinrow.engine.match.criteria import Criteria, Criterion
+from twinrow.engine.match.narrowing import FEW, conditions
 from twinrow.engine.match.staged import KEY, Staged, in_parts
-from twinrow.engine.match.values import MERGED, SideValues, filled, value
+from twinrow.engine.match.values import MERGED, SideValues, chosen, mask, usable, value
 from twinrow.engine.pair import ADMITTED, IN_FILTER
 from twinrow.model.outcomes import LeftOut, Unmatched
 from twinrow.model.sides import Side
@@ -47,7 +46,8 @@ AT_ONCE = 100_000
 _NUMBER = "number"
 _CHECK = "check"
 _ROW = {_NUMBER: pl.UInt32(), "id": pl.String(), KEY: pl.UInt64(), _CHECK: pl.UInt64()}
-_MATCHED = 255
+_DONE = 254
+_AGAIN, _MATCHED = _DONE, 255
 _CODES = {reason: code for code, reason in enumerate(Unmatched)}
 _REASONS = {code: reason.value for reason, code in _CODES.items()}
 _SEEDS = {KEY: 1, _CHECK: 2}
@@ -99,6 +99,8 @@ class Matching:
         groups = range(len(criteria.groups))
         self._staged_rows = {side: [self._staged(f"{side.value}-{number}", _ROW) for number in groups] for side in Side}
         self._masks: list[set[int]] = [set() for _ in groups]
+        self._chosen: list[pl.DataFrame] = []
+        """What few records that were named say, as long as they are few."""
         self._came = pl.Series(dtype=pl.UInt8)
         self._taken = pl.Series(dtype=pl.Boolean)
         self.result = Matched(by_group=[0 for _ in groups])
@@ -132,7 +134,7 @@ class Matching:
         """Yield the local records for which nobody was found: `local_id` and `reason` (a value of `Unmatched`)."""
         for frame in self._everyone.in_order():
             told = frame.with_columns(self._came.gather(frame.get_column(_NUMBER)).alias("came"))
-            told = told.filter(pl.col("came") != _MATCHED)
+            told = told.filter(pl.col("came") < _DONE)
             reasons = told.select(
                 pl.col("id").alias("local_id"),
                 pl.col("came").replace_strict(_REASONS, return_dtype=pl.String).alias("reason"),
@@ -162,6 +164,8 @@ class Matching:
             came.append(waits.cast(pl.UInt8) * _CODES[Unmatched.UNSETTLED])
             self._everyone.add(frame)
             self._stage(Side.LOCAL, frame.filter(~waits))
+            if len(self._records) in range(1, FEW + 1):
+                self._chosen.append(frame.filter(~waits))
             count += frame.height
             self._progress(READING[Side.LOCAL], read)
         self._came = pl.concat(came) if came else self._came
@@ -196,7 +200,7 @@ class Matching:
         pilot = self._context.pilot
         taken: list[pl.Series] = []
         count = 0
-        for frame in reader.pages():
+        for frame in self._candidates(reader):
             self._pause()
             with self._context.database.reading() as connection:
                 ids = frame.get_column(ID).to_list()
@@ -212,6 +216,19 @@ class Matching:
             count += frame.height
             self._progress(READING[Side.INTEGRATION], count)
         self._taken = pl.concat(taken) if taken else self._taken
+
+    def _candidates(self, reader: SideValues) -> Iterator[pl.DataFrame]:
+        """Yield the integration records that could agree with a local one, each once as far as that can be told."""
+        narrowed = conditions(self._criteria, pl.concat(self._chosen)) if self._chosen else None
+        if narrowed is None:
+            yield from reader.pages()
+            return
+        known = pl.Series(dtype=pl.String)
+        for condition in narrowed:
+            for frame in reader.pages(condition):
+                new = frame.filter(~pl.col(ID).is_in(known.implode()))
+                known = pl.concat([known, new.get_column(ID)])
+                yield new
 
     def _unsettled(self, side: Side) -> pl.Series:
         """Return the records of a side of which it is not known what became of what was sent for them."""
@@ -231,16 +248,14 @@ class Matching:
         for number, group in enumerate(self._criteria.groups):
             staged = self._staged_rows[side][number]
             if side is Side.LOCAL:
-                usable, mask = _usable(group), _mask(group)
-                rows = frame.filter(usable).with_columns(mask.alias("mask"))
+                rows = frame.filter(usable(group)).with_columns(mask(group).alias("mask"))
                 for (bits,), part in rows.partition_by("mask", as_dict=True, include_key=False).items():
-                    chosen = int(str(bits))
-                    self._masks[number].add(chosen)
-                    staged.add(_hashed(part, group, chosen))
+                    self._masks[number].add(int(str(bits)))
+                    staged.add(_hashed(part, group, int(str(bits))))
                 continue
-            for chosen in sorted(self._masks[number]):
-                wanted = [pl.col(value(criterion.plan.index)).is_not_null() for criterion in _of(group, chosen)]
-                staged.add(_hashed(frame.filter(pl.all_horizontal(wanted)), group, chosen))
+            for bits in sorted(self._masks[number]):
+                wanted = [pl.col(value(criterion.plan.index)).is_not_null() for criterion in chosen(group, bits)]
+                staged.add(_hashed(frame.filter(pl.all_horizontal(wanted)), group, bits))
 
     # Matching.
 
@@ -268,7 +283,7 @@ class Matching:
 
     def _found(self, here: pl.DataFrame, there: pl.DataFrame) -> pl.DataFrame:
         """Return local records with the one free integration record that agrees with them; note what came of the others."""
-        here = here.filter(self._came.gather(here.get_column(_NUMBER)) != _MATCHED)
+        here = self._once(here.filter(self._came.gather(here.get_column(_NUMBER)) < _DONE))
         there = there.join(here.select(KEY), on=KEY, how="semi")
         repeated = there.get_column(KEY).is_duplicated()
         if repeated.any():
@@ -297,34 +312,26 @@ class Matching:
             self._note(joined.filter(pl.col("reason") == reason.value).get_column(_NUMBER), reason)
         return alone.filter(~taken).rename({"id": "local_id"})
 
+    def _once(self, here: pl.DataFrame) -> pl.DataFrame:
+        """Return local records without those that came twice, because they were changed while the feed was read."""
+        repeated = here.get_column(KEY).is_duplicated()
+        if not repeated.any():
+            return here
+        once = here.filter(repeated).unique([KEY, "id"], keep="last", maintain_order=True)
+        again = here.filter(repeated).join(once, on=_NUMBER, how="anti").get_column(_NUMBER)
+        self._came = self._came.scatter(again, _AGAIN)
+        self.result.looked_at -= again.len()
+        return pl.concat([here.filter(~repeated), once])
+
     def _note(self, numbers: pl.Series, reason: Unmatched) -> None:
         """Note what came of records; of several groups the first in which anybody was found tells the reason."""
         nothing_yet = self._came.gather(numbers) <= _CODES[Unmatched.NO_MATCH]
         self._came = self._came.scatter(numbers.filter(nothing_yet), _CODES[reason])
 
 
-def _of(group: Sequence[Criterion], mask: int) -> list[Criterion]:
-    return [criterion for bit, criterion in enumerate(group) if mask >> bit & 1]
-
-
-def _usable(group: Sequence[Criterion]) -> pl.Expr:
-    """Return where a local record has at least one value of a group, and all that it has can be compared."""
-    some = reduce(or_, (pl.col(filled(criterion.plan.index)) for criterion in group))
-    known = [
-        ~pl.col(filled(criterion.plan.index)) | pl.col(value(criterion.plan.index)).is_not_null() for criterion in group
-    ]
-    return some & pl.all_horizontal(known)
-
-
-def _mask(group: Sequence[Criterion]) -> pl.Expr:
-    """Return which values of a group a local record has, as bits."""
-    bits = [pl.col(filled(criterion.plan.index)).cast(pl.UInt32) * (1 << bit) for bit, criterion in enumerate(group)]
-    return pl.sum_horizontal(bits)
-
-
-def _hashed(frame: pl.DataFrame, group: Sequence[Criterion], mask: int) -> pl.DataFrame:
-    values = [pl.col(value(criterion.plan.index)) for criterion in _of(group, mask)]
-    whole = values[0] if len(group) == 1 else pl.concat_str([pl.lit(str(mask)), *values], separator="\x1f")
+def _hashed(frame: pl.DataFrame, group: Sequence[Criterion], bits: int) -> pl.DataFrame:
+    values = [pl.col(value(criterion.plan.index)) for criterion in chosen(group, bits)]
+    whole = values[0] if len(group) == 1 else pl.concat_str([pl.lit(str(bits)), *values], separator="\x1f")
     return frame.select(_NUMBER, "id", *(whole.hash(seed).alias(name) for name, seed in _SEEDS.items()))
 
 

@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import polars as pl
+from sqlalchemy.exc import IntegrityError
 
 from twinrow.engine.context import RunContext
 from twinrow.model.outcomes import Counters, Decision, Ignored, Recovery, Unmatched
 from twinrow.model.sides import Pass, Side
-from twinrow.store.couplings import COUPLING_SCHEMA, insert_couplings
+from twinrow.store.couplings import COUPLING_SCHEMA, by_record, insert_couplings
 from twinrow.store.errors import ERROR_SCHEMA, add_errors
 from twinrow.store.leases import check_fence
-from twinrow.store.pending import MATCHED, clear_pending, look_again
+from twinrow.store.pending import MATCHED, clear_pending, look_again, make_counterparts
 from twinrow.store.restraints import check_stop
 from twinrow.store.runs import advance_job, finish_job, start_job
 from twinrow.store.watermarks import read_again, read_watermark
@@ -47,6 +48,8 @@ class CouplingJob:
             marks = {side: read_watermark(connection, shared.mapping.id, side) for side in Side}
         self._read_before = any(mark is not None for mark in marks.values())
         self.coupled = 0
+        self.couplings: tuple[int, int] | None = None
+        """The numbers of the first and the last coupling that was made; nobody else makes any meanwhile."""
 
     @property
     def number(self) -> int:
@@ -61,7 +64,23 @@ class CouplingJob:
 
     def couple(self, pairs: pl.DataFrame) -> None:
         """Couple pairs of records (`local_id`, `integration_id`) neither of which is coupled."""
-        shared, mapping = self._shared, self._shared.mapping
+        try:
+            self._store(pairs)
+        except IntegrityError:
+            # A record that was changed while its feed was read came twice, with other values.
+            self._store(self._not_coupled(pairs))
+
+    def _not_coupled(self, pairs: pl.DataFrame) -> pl.DataFrame:
+        for side in Side:
+            name = f"{side.value}_id"
+            pairs = pairs.unique(name, keep="last", maintain_order=True)
+            with self._shared.database.reading() as connection:
+                known = by_record(connection, self._shared.mapping, side, pairs.get_column(name).to_list())
+            pairs = pairs.filter(~pl.col(name).is_in(known.get_column(name).implode()))
+        return pairs
+
+    def _store(self, pairs: pl.DataFrame) -> None:
+        shared, mapping, count = self._shared, self._shared.mapping, pairs.height
         rows = pairs.sort("local_id").select(
             pl.col(name) if name in ("local_id", "integration_id") else pl.lit(None, dtype=kind).alias(name)
             for name, kind in COUPLING_SCHEMA.items()
@@ -75,32 +94,36 @@ class CouplingJob:
             )
             for pass_ in Pass:
                 clear_pending(connection, mapping, pass_, pairs.get_column(f"{pass_.source.value}_id").to_list())
-            if self._read_before and self.coupled < FEW:
-                numbers = numbered.get_column("coupling_id").to_list()
-                look_again(connection, mapping, numbers[:FEW], MATCHED, shared.clock.now())
-            if self._read_before and self.coupled + pairs.height > FEW:
+            if self._read_before and self.coupled + count <= FEW:
+                look_again(
+                    connection, mapping, numbered.get_column("coupling_id").to_list(), MATCHED, shared.clock.now()
+                )
+            elif self._read_before:
                 read_again(connection, mapping.id)
-            count = pairs.height
             counted = Counters(read=count, unchanged=count, coupled=count)
             advance_job(connection, self.number, counted, {}, None, None)
-        self.coupled += pairs.height
+        self.coupled += count
+        if count:
+            numbers = numbered.get_column("coupling_id").to_list()
+            self.couplings = (self.couplings[0] if self.couplings else numbers[0], numbers[-1])
 
     def tell_unmatched(self, unmatched: pl.DataFrame, *, to_be_made: bool = False) -> None:
         """Tell of local records (`local_id`, `reason`) for which no counterpart was found: an error row for each.
 
-        `to_be_made`: their counterparts are made next, so that nothing has failed.
+        `to_be_made`: nothing has failed, but the next run makes their counterparts.
         """
-        shared = self._shared
-        count = unmatched.height
+        shared, mapping, now = self._shared, self._shared.mapping, self._shared.clock.now()
+        # Of what was sent for a record without an answer, something may have been made.
+        making = (pl.col("reason") != Unmatched.UNSETTLED.value) & to_be_made
+        made, failed = unmatched.filter(making), unmatched.filter(~making)
         with shared.database.transaction() as connection:
             if check_fence(connection, shared.lease):
                 check_stop(connection)
-            if to_be_made:
-                reasons = {Ignored.TO_BE_MADE.value: count}
-                advance_job(connection, self.number, Counters(read=count, ignored=count), reasons, None, None)
-                return
-            add_errors(connection, shared.mapping, Pass.TO, self.number, shared.clock.now(), _error_rows(unmatched))
-            advance_job(connection, self.number, Counters(read=count, failed=count), {}, None, None)
+            make_counterparts(connection, mapping, Pass.TO, made.get_column("local_id"), self.number, now)
+            add_errors(connection, mapping, Pass.TO, self.number, now, _error_rows(failed))
+            reasons = {Ignored.TO_BE_MADE.value: made.height} if made.height else {}
+            counted = Counters(read=unmatched.height, ignored=made.height, failed=failed.height)
+            advance_job(connection, self.number, counted, reasons, None, None)
 
     def finish(self, message: str | None) -> None:
         """End the job; `message` says for people what came of it."""

@@ -22,11 +22,12 @@ from twinrow.engine.ahead import read_ahead
 from twinrow.engine.carry import CarryContext, carry
 from twinrow.engine.changes import possible_ids
 from twinrow.engine.context import MappingContext, ReadContext
+from twinrow.engine.decide import any_of
 from twinrow.engine.lookups import References, rule_lookups
 from twinrow.engine.match.criteria import Criteria, Criterion
 from twinrow.engine.pair import ADMITTED, IN_FILTER, admit, in_filter
 from twinrow.engine.rule_inputs import lookups_of
-from twinrow.model.filters import Filter, filter_fields
+from twinrow.model.filters import Filter, all_of, filter_fields
 from twinrow.model.sides import Pass, Side
 from twinrow.model.tables import FieldType
 
@@ -46,6 +47,23 @@ def value(index: int) -> str:
 def filled(index: int) -> str:
     """Return the column that says whether the record itself has a value for a criterion."""
     return f"filled.{index}"
+
+
+def chosen(group: Sequence[Criterion], bits: int) -> list[Criterion]:
+    """Return the criteria of a group for which a record has values, as `mask` says."""
+    return [criterion for bit, criterion in enumerate(group) if bits >> bit & 1]
+
+
+def mask(group: Sequence[Criterion]) -> pl.Expr:
+    """Return for which criteria of a group a local record has values, as bits."""
+    bits = [pl.col(filled(one.plan.index)).cast(pl.UInt32) * (1 << bit) for bit, one in enumerate(group)]
+    return pl.sum_horizontal(bits)
+
+
+def usable(group: Sequence[Criterion]) -> pl.Expr:
+    """Return where a local record has at least one value of a group, and all that it has can be compared."""
+    known = [~pl.col(filled(one.plan.index)) | pl.col(value(one.plan.index)).is_not_null() for one in group]
+    return any_of(pl.col(filled(one.plan.index)) for one in group) & pl.all_horizontal(known)
 
 
 class SideValues:
@@ -74,11 +92,11 @@ class SideValues:
     def pages(self, condition: Filter | None = None) -> Iterator[pl.DataFrame]:
         """Yield all records of the side within its filter that the mapping's rules let take part, in pages.
 
-        A record that is changed meanwhile may come twice. `condition` is asked of the system instead of the filter; it must
-        not let more through.
+        A record that is changed meanwhile may come twice. A further `condition` is asked of the system, which may let more
+        through.
         """
         end = self._reading.source
-        asked = self._reading.condition if condition is None else condition
+        asked = all_of(self._reading.condition, condition)
         request = ChangeRequest(end.table.name, self._fields, None, None, asked, self._context.engine.page_rows)
         pages = end.connector.changes(request)
         for page in read_ahead(pages) if end.capabilities.reads_ahead else pages:
