@@ -56,8 +56,7 @@ def test_records_travel_by_pages_and_batches_and_then_not_at_all(large: SandboxP
     # Of each page of accounts, only those that the CRM met first are written.
     pages = ceil(len(rows(large, "account")) / PAGE)
     assert pages <= crm["GET accounts"] <= pages + 2
-    # Two for each page at the most.
-    assert ceil(back["inserted"] / BATCH) <= erp["POST $batch"] <= 2 * pages
+    assert ceil(back["inserted"] / BATCH) <= erp["POST $batch"] <= pages
     # All else is a fixed number: sign-in, metadata, organization, codes.
     fixed = {
         name: sum(counts.values()) - counts["POST $batch"] - counts["GET customers"] - counts["GET accounts"]

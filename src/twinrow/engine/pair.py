@@ -198,10 +198,12 @@ def needs_counterpart(context: ReadContext) -> pl.Expr:
         or context.options.unconditional
         or not context.destination.capabilities.version_checks
     )
+    # What a field that goes one way was at the source before does not matter: it is asserted wherever it is not there yet.
     unknown = any_of(
-        pl.col(c.base_source(plan.index)).is_null() | pl.col(c.base_destination(plan.index)).is_null()
+        pl.col(base(plan.index)).is_null()
         for plan in context.carried
         if not plan.is_constant and (plan.derived is None or not plan.derived.on_create_only)
+        for base in ((c.base_source, c.base_destination) if plan.bidirectional else (c.base_destination,))
     )
     must = pl.lit(True) if always else pl.col(c.DESTINATION_VERSION).is_null() | unknown
     gone = pl.col(c.STATE).fill_null(0) & pl.lit(int(GONE[context.pass_.destination])) != 0
