@@ -16,6 +16,7 @@ from twinrow.actions import (
     conflicts,
     coupled_errors,
     coupling,
+    coupling_import,
     coupling_offer,
     erasure,
     journal,
@@ -43,6 +44,7 @@ from twinrow.actions.conflicts import ReadableConflict, Resolution
 from twinrow.actions.context import ActionContext
 from twinrow.actions.coupled_errors import CoupledError
 from twinrow.actions.coupling import Coupled, Created
+from twinrow.actions.coupling_import import Imported
 from twinrow.actions.coupling_offer import CouplingOffer
 from twinrow.actions.journal import JournalPage
 from twinrow.actions.mapping_changes import MappingChange
@@ -384,6 +386,10 @@ class Workspace:
     def create_counterparts(self, mapping: str, *records: str, progress: Progress | None = None) -> Created:
         """Make the counterparts of records that are not coupled; see `actions.coupling.create_counterparts`."""
         return coupling.create_counterparts(self.context, mapping, records, progress=progress)
+
+    def import_couplings(self, mapping: str, source: str | Path, **options: Any) -> Imported:
+        """Couple the pairs that a file or a local table names; options as in `actions.coupling_import`."""
+        return coupling_import.import_couplings(self.context, mapping, source, **options)
 
     def find_records(self, mapping: str, side: str, text: str, limit: int | None = 20) -> list[FoundRecord]:
         """Return the records of a side that are called so, or whose name begins so; see `actions.records`."""

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from twinrow.actions.results import Run
     from twinrow.workspace import Workspace
 
-couplings = typer.Typer(no_args_is_help=True, help="Couplings: list them, find records to couple.")
+_REFUSED_SHOWN = 20
+
+couplings = typer.Typer(no_args_is_help=True, help="Couplings: list them, import them, find records to couple.")
 
 
 def couple(
@@ -227,3 +229,63 @@ def find(
         show(table(("Record", "Id", "Coupled to"), [(one.label, one.id, one.coupled_to or "") for one in found]))
     else:
         show_lines([f"No {side} record of {mapping} is called {text!r}, or begins so."])
+
+
+@couplings.command(name="import")
+def import_(
+    mapping: Annotated[str, typer.Argument(metavar="MAPPING", help="The mapping.")],
+    source: Annotated[
+        str, typer.Argument(metavar="SOURCE", help="A CSV file with a header line, or a table of the local system.")
+    ],
+    local_column: Annotated[
+        str, typer.Option(metavar="NAME", help="The column that names the local record.")
+    ] = "local",
+    integration_column: Annotated[
+        str, typer.Option(metavar="NAME", help="The column that names the integration record.")
+    ] = "integration",
+    local_key: Annotated[
+        str | None, typer.Option(metavar="FIELD", help="The local field whose values are given, if not ids.")
+    ] = None,
+    integration_key: Annotated[
+        str | None, typer.Option(metavar="FIELD", help="The integration field whose values are given, if not ids.")
+    ] = None,
+    where: Annotated[str, typer.Option(metavar="FILTER", help="Of a table: only these rows, as OData $filter.")] = "",
+    plan: Annotated[bool, typer.Option("--plan", metavar="", help="Only tell what would be coupled.")] = False,
+    as_json: AsJson = False,
+    connection: ConnectionName = None,
+    store: Store = DEFAULT_STORE,
+) -> None:
+    """Import couplings that another program has kept, after checking each pair against both sides.
+
+    Exit code 1: pairs were refused; each is told, and the rest was coupled.
+    """
+    with workspace(store, connection) as opened:
+        done = opened.import_couplings(
+            mapping,
+            source,
+            local_column=local_column,
+            integration_column=integration_column,
+            local_key=local_key,
+            integration_key=integration_key,
+            where=where,
+            plan=plan,
+        )
+    if as_json:
+        from dataclasses import asdict
+
+        from twinrow.cli.documents import print_document
+
+        print_document(asdict(done))
+    else:
+        if done.refused:
+            rows = [(str(one.line), one.local, one.integration, one.problem) for one in done.refused[:_REFUSED_SHOWN]]
+            show(table((">Pair", "Local", "Integration", "Not coupled, because"), rows))
+        would = "would be" if plan else "are"
+        counted = f"{plural(done.coupled, 'pair')} of {number(done.given)} {would} coupled"
+        show_lines([f"{counted}, {number(done.already)} coupled already, {number(done.failed)} refused."])
+        if plan:
+            show_lines(["Nothing has been changed. Next: the same command without --plan"])
+        elif done.coupled:
+            show_lines([f"Next: twinrow sync {_quoted(mapping)}, or first: twinrow sync {_quoted(mapping)} --plan"])
+    if done.failed:
+        raise typer.Exit(RECORDS_FAILED)

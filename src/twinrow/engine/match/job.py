@@ -125,6 +125,16 @@ class CouplingJob:
             counted = Counters(read=unmatched.height, ignored=made.height, failed=failed.height)
             advance_job(connection, self.number, counted, reasons, None, None)
 
+    def tell_refused(self, pairs: pl.DataFrame) -> None:
+        """Tell of pairs (`local_id`, `integration_id`, `message`) that are not coupled: an error row for each."""
+        shared, mapping, now = self._shared, self._shared.mapping, self._shared.clock.now()
+        rows = _rows(pairs, pl.col("integration_id"), pl.col("message"), pl.lit(None, dtype=pl.String))
+        with shared.database.transaction() as connection:
+            if check_fence(connection, shared.lease):
+                check_stop(connection)
+            add_errors(connection, mapping, Pass.TO, self.number, now, rows)
+            advance_job(connection, self.number, Counters(read=pairs.height, failed=pairs.height), {}, None, None)
+
     def finish(self, message: str | None) -> None:
         """End the job; `message` says for people what came of it."""
         with self._shared.database.transaction() as connection:
@@ -134,15 +144,20 @@ class CouplingJob:
 
 def _error_rows(unmatched: pl.DataFrame) -> pl.DataFrame:
     remedies = {reason.value: remedy for reason, remedy in _REMEDIES.items()}
+    remedy = pl.col("reason").replace_strict(remedies, return_dtype=pl.String)
+    return _rows(unmatched, pl.lit(None, dtype=pl.String), pl.col("reason"), remedy)
+
+
+def _rows(frame: pl.DataFrame, integration_id: pl.Expr, reason: pl.Expr, remedy: pl.Expr) -> pl.DataFrame:
     nothing = pl.lit(None, dtype=pl.String)
-    rows = unmatched.select(
+    rows = frame.select(
         pl.col("local_id").alias("source_id"),
-        nothing.alias("destination_id"),
+        integration_id.alias("destination_id"),
         pl.lit(int(Decision.LEFT_OUT), dtype=pl.Int64).alias("decision"),
         pl.lit(Recovery.DATA.value).alias("recovery"),
         nothing.alias("field"),
-        pl.concat_str([pl.lit("not coupled: "), pl.col("reason")]).alias("message"),
+        pl.concat_str([pl.lit("not coupled: "), reason]).alias("message"),
         nothing.alias("cause"),
-        pl.col("reason").replace_strict(remedies, return_dtype=pl.String).alias("remedy"),
+        remedy.alias("remedy"),
     )
     return rows.select(*ERROR_SCHEMA)
