@@ -5,7 +5,7 @@ The seed chooses what the systems are like; whether they are `stormy` says that 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from random import Random
 from typing import Any
@@ -176,11 +176,6 @@ class World:
     def pending_sources(self) -> frozenset[str]:
         """Return the source records that wait to be tried again."""
         return frozenset(row.source_id for row in self.pair.workspace.list_pending())
-
-
-def everywhere(probability: float, stale: float) -> Faults:
-    """Return every fault, with another probability for records that somebody edits at the last moment."""
-    return replace(Faults.everywhere(probability), stale=stale)
 
 
 def _stored(side: Side, values: Named) -> dict[str, Any]:
