@@ -28,6 +28,7 @@ from twinrow.engine.fields import FieldPlan
 from twinrow.engine.kept import forget_changed
 from twinrow.engine.pair import PENDING, is_skipped
 from twinrow.engine.plan import MOVED
+from twinrow.engine.questions import leave_to_the_other
 from twinrow.engine.write import Sent
 from twinrow.model.mapping import ConflictScope
 from twinrow.model.outcomes import Counters, Decision, Outcome, Recovery
@@ -88,6 +89,8 @@ def settle(context: PassContext, batch: Batch, stage: str, cursor: str | None) -
         _store_conflicts(connection, context, frame, now)
         _store_unresolved(connection, context, frame, batch.newest_related)
         _store_pending(connection, context, frame, batch, now)
+        if frame.height:
+            leave_to_the_other(connection, context, frame, now)
         for passed in batch.passed:
             _mark_gone(connection, context, passed)
         for postponed in batch.postponed:

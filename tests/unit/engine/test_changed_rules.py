@@ -84,6 +84,32 @@ def test_a_field_that_goes_one_way_from_now_on_writes_nothing_until_its_source_c
         assert name(pair, Side.INTEGRATION, account) == "Here"
 
 
+@pytest.mark.parametrize("winner", list(Side))
+def test_the_side_that_wins_is_carried_though_only_the_other_one_has_changed_since_the_mapping_went_one_way(
+    winner: Side,
+) -> None:
+    """The pass that reads the change stands aside; the other one finds nothing changed in its feed."""
+    policy = {Side.LOCAL: "send_update_to_integration", Side.INTEGRATION: "get_update_from_integration"}[winner]
+    only = {Side.LOCAL: Direction.FROM_INTEGRATION, Side.INTEGRATION: Direction.TO_INTEGRATION}[winner]
+    both_ways = {"fields": CUSTOMER_FIELDS[:2], "update_conflict_resolution": policy}
+    with MemoryPair(customer_mapping(**both_ways)) as pair:
+        customer = pair.local.add("customers", {"displayName": "Adatum"})
+        pair.synchronize()
+        account = pair.counterpart(customer)
+        assert account is not None
+        pair.set_mapping(customer_mapping(direction=only, **both_ways))
+        pair.synchronize()
+        pair.set_mapping(customer_mapping(**both_ways))
+        table, column = NAMES[winner.other]
+        loser = customer if winner is Side.INTEGRATION else account
+        pair.system(winner.other).edit(table, loser, **{column: "Changed"})
+        for _ in range(2):
+            pair.synchronize()
+        assert name(pair, Side.LOCAL, customer) == name(pair, Side.INTEGRATION, account) == "Adatum"
+        assert not pair.workspace.list_pending()
+        assert pair.synchronize().counters.read == 0
+
+
 @pytest.mark.parametrize("policy", ["none", "send_update_to_integration", "get_update_from_integration"])
 @pytest.mark.parametrize("use", list(Side))
 def test_the_side_chosen_at_coupling_wins_whatever_the_mapping_says(use: Side, policy: str) -> None:
