@@ -18,6 +18,7 @@ from twinrow.batch.bounds import bounded
 from twinrow.batch.columns import DELETED, ID, empty_batch
 from twinrow.connectors.base import ChangePage, ChangeRequest
 from twinrow.engine.ahead import read_ahead
+from twinrow.engine.behind import Settling
 from twinrow.engine.context import PassContext
 from twinrow.engine.echoes import part_echoes
 from twinrow.model.errors import FeedExpired
@@ -128,25 +129,29 @@ def deleted_rows(context: PassContext, ids: list[str]) -> pl.DataFrame:
     )
 
 
-def changed_batches(context: PassContext, cursor: str | None, *, anew: bool = False) -> Iterator[SourceBatch]:
+def changed_batches(
+    context: PassContext, cursor: str | None, settling: Settling, *, anew: bool = False
+) -> Iterator[SourceBatch]:
     """Yield what the source says has changed since the watermark, or goes on from a run's cursor.
 
     Everything is read again where the mapping's filter or fields are not those of the watermark, where a person asked for
     it, where records that were left alone so far may be made now, and where the source no longer knows the position. Rows
     of the overlap that were seen before are dropped, but not when everything is read again. `anew` says that a run goes on
-    whose cursor belongs to other filters or fields than there are now.
+    whose cursor belongs to other filters or fields than there are now. Records that come again while `settling` is at work on
+    them wait.
     """
     with context.database.reading() as connection:
         known = read_watermark(connection, context.mapping.id, context.pass_.source)
     valid = known is not None and context.still_valid(known.shape) and not context.options.full and not anew
     since = known.position if known is not None and valid else None
     try:
-        yield from _pages(context, since, cursor)
+        yield from _pages(context, since, cursor, settling)
     except FeedExpired:
-        yield from _pages(context, None, None)
+        settling.wait()
+        yield from _pages(context, None, None, settling)
 
 
-def _pages(context: PassContext, since: str | None, cursor: str | None) -> Iterator[SourceBatch]:
+def _pages(context: PassContext, since: str | None, cursor: str | None, settling: Settling) -> Iterator[SourceBatch]:
     source = context.source
     if since is None and cursor is None and not context.options.planning:
         with context.database.transaction() as connection:
@@ -160,6 +165,7 @@ def _pages(context: PassContext, since: str | None, cursor: str | None) -> Itera
     )
     pages = source.connector.changes(request)
     for page in read_ahead(pages) if source.capabilities.reads_ahead else pages:
+        settling.wait_for(page.frame)
         yield from _slices(context, page, whole=since is None and cursor is None)
 
 

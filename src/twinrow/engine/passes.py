@@ -10,6 +10,7 @@ import polars as pl
 from sqlalchemy import Connection
 
 from twinrow.batch.columns import ID, VERSION
+from twinrow.engine.behind import Settling, can_settle_behind
 from twinrow.engine.changes import (
     CHANGES,
     DELETES,
@@ -59,7 +60,7 @@ class PassRun:
         Both passes do so before either reads its source, where a record that is there without a coupling would look new.
         """
         context = self.context
-        stages = Stages(context, self._waiting)
+        stages = Stages(context, self._waiting, Settling(self._done))
         recovery = Recovery(context)
         for recovered in recovery.batches():
             number, unclear = recovered.number, recovered.unclear
@@ -67,16 +68,20 @@ class PassRun:
             if recovered.removed.height:
                 left = pl.concat([recovered.intents.select(unclear.columns), unclear])
                 gone = recovered.removed.get_column("source_id").to_list()
-                self._done(stages.remove(gone, stage, cursor, intents=recovered.removed, old_intent=(number, left)))
+                stages.remove(gone, stage, cursor, intents=recovered.removed, old_intent=(number, left))
             if recovered.rows.height:
                 old = (number, unclear)
-                self._done(stages.process(recovered.rows, stage, cursor, intents=recovered.intents, old_intent=old))
+                stages.process(recovered.rows, stage, cursor, intents=recovered.intents, old_intent=old)
         self._waiting |= recovery.waiting
 
     def run(self) -> None:
         """Make the pass, from where its job stands, and finish its job row."""
+        with Settling(self._done) as settling:
+            self._run(settling)
+
+    def _run(self, settling: Settling) -> None:
         context = self.context
-        stages = Stages(context, self._waiting)
+        stages = Stages(context, self._waiting, settling)
         if context.options.plan is not None:
             self._apply(stages, context.options.plan)
             _finish(context, None, None)
@@ -84,13 +89,13 @@ class PassRun:
         if context.options.named or context.options.coupled is not None:
             chosen = context.options.coupled
             for batch in named_batches(context) if chosen is None else coupled_batches(context, chosen):
-                self._done(stages.process(batch.frame, NAMED, None, removing=True))
+                stages.process(batch.frame, NAMED, None, removing=True)
             _finish(context, None, None)
             return
         tried: dict[str, str | None] = {}
         if context.job.stage not in (CHANGES, DELETES):
             for batch in retry_batches(context, References(context).related_ids()):
-                self._done(stages.process(batch.frame, RETRY, None))
+                stages.process(batch.frame, RETRY, None)
                 tried |= dict(batch.frame.select(ID, VERSION).iter_rows())
         if context.options.retry_only:
             _finish(context, None, None)
@@ -101,21 +106,30 @@ class PassRun:
         anew = stored is not None and mark != context.cursor_mark
         cursor = position if stored is not None and not anew else None
         stored = None if anew else stored
-        for batch in changed_batches(context, cursor, anew=anew):
+        behind = can_settle_behind(context)
+        for batch in changed_batches(context, cursor, settling, anew=anew):
             stored = f"{context.cursor_mark} {batch.cursor}" if batch.cursor is not None else stored
             frame = _not_tried(batch.frame, tried)
             echoes = None if batch.echoes is None else _not_tried(batch.echoes, tried)
-            self._done(stages.process(frame, CHANGES, stored, recheck_from=batch.recheck_from, echoes=echoes))
+            stages.process(
+                frame,
+                CHANGES,
+                stored,
+                recheck_from=batch.recheck_from,
+                echoes=echoes,
+                behind=behind and batch.watermark is None,
+            )
             if batch.watermark is not None:
                 watermark, recheck = batch.watermark, batch.recheck_from
+        settling.wait()
         for batch in delete_batches(context):
-            self._done(stages.process(batch.frame, DELETES, stored))
+            stages.process(batch.frame, DELETES, stored)
         check_removals(context)
         for ids in deleted_ids(context):
-            self._done(stages.remove(ids, DELETES, stored))
+            stages.remove(ids, DELETES, stored)
         for ids in to_uncouple(context):
             for batch in fetched_batches(context, ids, DELETES):
-                self._done(stages.process(batch.frame, DELETES, stored, removing=True))
+                stages.process(batch.frame, DELETES, stored, removing=True)
         _finish(context, watermark, recheck)
 
     def _apply(self, stages: Stages, plan: int) -> None:
@@ -130,7 +144,7 @@ class PassRun:
             with context.database.reading() as connection:
                 planned = read_plan_batch(connection, number).frame.filter(has_effect())
             for batch in fetched_batches(context, planned.get_column("source_id").to_list(), PLANNED):
-                self._done(stages.apply(batch.frame, planned, PLANNED, str(number)))
+                stages.apply(batch.frame, planned, PLANNED, str(number))
 
 
 def _not_tried(frame: pl.DataFrame, tried: Mapping[str, str | None]) -> pl.DataFrame:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import polars as pl
 
 from twinrow.batch.columns import DELETED, ID
+from twinrow.engine.behind import Settling
 from twinrow.engine.changes import (
     CHANGES,
     DELETES,
@@ -29,7 +30,8 @@ from twinrow.store.intents import open_intents
 
 def plan_pass(context: PassContext, planner: Planner) -> None:
     """Decide what a pass would do now, and hand it to the planner, batch by batch."""
-    stages = Stages(context, _unanswered(context), planner)
+    settling = Settling(lambda _: None)  # nothing is settled
+    stages = Stages(context, _unanswered(context), settling, planner)
     if context.options.named:
         for batch in named_batches(context):
             stages.process(batch.frame, NAMED, None, removing=True)
@@ -41,7 +43,7 @@ def plan_pass(context: PassContext, planner: Planner) -> None:
         tried |= set(batch.frame.get_column(ID).to_list())
     # What an earlier run has found gone, and stopped before, because it was too much, comes at the end.
     held = [id for ids in to_uncouple(context) for id in ids]
-    for batch in changed_batches(context, None):
+    for batch in changed_batches(context, None, settling):
         frame = batch.frame.filter(~pl.col(ID).is_in([*sorted(tried), *held]))
         gone |= set(frame.filter(DELETED).get_column(ID).to_list())
         stages.process(frame, CHANGES, None, removing=True)

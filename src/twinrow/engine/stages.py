@@ -2,7 +2,8 @@
 
 Records whose outcome needs no look at their fields (outside the filter, skipped, unchanged by version) leave the way early.
 The others are decided, written, and decided again where a version token no longer held or an answer was missing, a bounded
-number of times. Everything is settled in one transaction at the end.
+number of times. Everything is settled in one transaction at the end, which may go on while the next batch is prepared
+(`engine.behind`).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 
 import polars as pl
 
@@ -19,6 +21,7 @@ from twinrow.batch.hooks import HookContext
 from twinrow.connectors.base import CreateKeys, Status
 from twinrow.engine import columns as c
 from twinrow.engine.attempts import is_another, merge_attempts, remember_attempt
+from twinrow.engine.behind import Settling
 from twinrow.engine.carry import CarryContext, carry, source_values
 from twinrow.engine.changes import deleted_rows
 from twinrow.engine.complete import complete, extra_before
@@ -60,12 +63,15 @@ NOT_KNOWN_YET = "it is not known yet what became of what was sent for it"
 class Stages:
     """Takes batches of one pass through the stages."""
 
-    def __init__(self, context: PassContext, waiting: set[str], planner: Planner | None = None) -> None:
+    def __init__(
+        self, context: PassContext, waiting: set[str], settling: Settling, planner: Planner | None = None
+    ) -> None:
         """`waiting` are source records whose answer is missing; those of this pass are added to them.
 
         With a `planner` records are decided and handed to it: nothing is written and nothing settled.
         """
         self.context = context
+        self._settling = settling
         self._planner = planner
         self._planned: pl.DataFrame | None = None
         self._references = References(context)
@@ -86,17 +92,21 @@ class Stages:
         old_intent: tuple[int, pl.DataFrame] | None = None,
         removing: bool = False,
         echoes: pl.DataFrame | None = None,
-    ) -> Counters:
-        """Take a source batch through all stages and settle it; return its counters.
+        behind: bool = False,
+    ) -> None:
+        """Take a source batch through all stages and settle it.
 
         What would be deleted or uncoupled is postponed to the end of the pass, unless `removing` says that this is it.
         `intents` are the rows of unanswered intents (`write.Sent.rows`, with `found_id` where the record was found again)
         for records of this batch, `old_intent` its number and the rows that stay in it. `echoes` are settled along with them.
+        `behind` allows that it is still being settled on return (`engine.behind`).
         """
+        if not behind:
+            self._settling.wait()
         if frame.is_empty() and echoes is None and intents is None:
             # Nothing has changed: whoever takes the run over asks again and finds nothing, too.
             self._cursor = cursor
-            return Counters()
+            return
         rows = frame
         paired = pair(self.context, frame)
         if intents is not None:
@@ -126,12 +136,11 @@ class Stages:
             if intents is None and frame.height > 1:
                 # One record's trouble is its own: find out whose it is.
                 half = frame.height // 2
-                first = self.process(
-                    frame.head(half), stage, self._cursor, recheck_from=recheck_from, removing=removing
-                )
-                return first + self.process(
+                self.process(frame.head(half), stage, self._cursor, recheck_from=recheck_from, removing=removing)
+                self.process(
                     frame.tail(-half), stage, cursor, recheck_from=recheck_from, removing=removing, echoes=echoes
                 )
+                return
             logging.getLogger(__name__).debug("A rule of %s failed", self.context.mapping.name, exc_info=True)
             prepared, message = None, f"a rule of the mapping failed: {type(error).__name__}: {error}"
             decision = Decision.REFUSED if intents is None else Decision.INDETERMINATE
@@ -144,7 +153,10 @@ class Stages:
             decided, hooks, more = prepared
             passed += more
             if self._planner is not None:
-                return self._plan(decided, passed) + self.remove(removed, stage, cursor)
+                self._plan(decided, passed)
+                self.remove(removed, stage, cursor)
+                return
+            self._settling.wait()
             looked_at, sent, deadlines = self._work(decided, lambda again: self._decide(again, hooks))
             if intents is None and not removing:
                 uncoupled = pl.col(c.DECISION) == int(Decision.REMOVE_COUPLING)
@@ -153,21 +165,27 @@ class Stages:
             lost = looked_at.filter(pl.col("@status") == Status.INDETERMINATE.value)
             self._waiting |= set(lost.get_column(ID).to_list())
         if self._planner is not None:
-            return self._plan(looked_at, passed) + self.remove(removed, stage, cursor)
+            self._plan(looked_at, passed)
+            self.remove(removed, stage, cursor)
+            return
         batch = Batch(looked_at, passed, postponed, sent, old_intent, rows, recheck_from, newest, deadlines, echoes)
-        counters = settle(self.context, batch, stage, cursor)
+        work = partial(settle, self.context, batch, stage, cursor)
+        if behind:
+            self._settling.behind([part.get_column(ID) for part in (rows, echoes) if part is not None], work)
+        else:
+            self._settling.now(work)
         self._cursor = cursor
-        return counters + self.remove(removed, stage, cursor) if removed else counters
+        self.remove(removed, stage, cursor)
 
-    def apply(self, frame: pl.DataFrame, planned: pl.DataFrame, stage: str, cursor: str | None) -> Counters:
-        """Carry out what a plan says (`planned`, as in `store.plans`) of the source records of a frame; return the counters."""
+    def apply(self, frame: pl.DataFrame, planned: pl.DataFrame, stage: str, cursor: str | None) -> None:
+        """Carry out what a plan says (`planned`, as in `store.plans`) of the source records of a frame."""
         self._planned = planned
         try:
-            return self.process(frame, stage, cursor, removing=True)
+            self.process(frame, stage, cursor, removing=True)
         finally:
             self._planned = None
 
-    def _plan(self, decided: pl.DataFrame, passed: Sequence[pl.DataFrame]) -> Counters:
+    def _plan(self, decided: pl.DataFrame, passed: Sequence[pl.DataFrame]) -> None:
         """Hand what was decided to the planner, as it would come out."""
         assert self._planner is not None  # noqa: S101
         if decided.height:
@@ -181,7 +199,6 @@ class Stages:
         counters, reasons = count_outcomes([*passed, decided])
         rows = [planned_rows(self.context, part) for part in (*passed, decided) if part.height]
         self._planner(self.context, pl.concat(rows, how="diagonal") if rows else None, counters, reasons)
-        return counters
 
     def remove(
         self,
@@ -191,14 +208,15 @@ class Stages:
         *,
         intents: pl.DataFrame | None = None,
         old_intent: tuple[int, pl.DataFrame] | None = None,
-    ) -> Counters:
-        """Deal with the counterparts of source records that are gone (`engine.removal`) and settle it; return the counters.
+    ) -> None:
+        """Deal with the counterparts of source records that are gone (`engine.removal`) and settle it.
 
         `intents` and `old_intent` are those of an unanswered removal of the same records, as in `process`.
         """
         context = self.context
         if not ids:
-            return Counters()
+            return
+        self._settling.wait()
         paired = pair(context, deleted_rows(context, list(ids)))
         coupled = pl.col(c.COUPLING).is_not_null()
         waits = pl.col(ID).is_in(sorted(self._waiting)) & (intents is None)
@@ -219,13 +237,16 @@ class Stages:
             frame = fetch_counterparts(context, frame, pl.col(c.DESTINATION_ID).is_not_null())
             frame = self._with_marks_before(frame)
             if self._planner is not None:
-                return self._plan(self._decide_removal(frame), passed)
+                self._plan(self._decide_removal(frame), passed)
+                return
             frame, sent, _ = self._work(self._decide_removal(frame), self._decide_removal)
         lost = frame.filter(pl.col("@status") == Status.INDETERMINATE.value) if frame.height else frame
         self._waiting |= set(lost.get_column(ID).to_list())
         if self._planner is not None:
-            return self._plan(frame, passed)
-        return settle(context, Batch(frame, passed, sent=sent, old_intent=old_intent), stage, cursor)
+            self._plan(frame, passed)
+            return
+        batch = Batch(frame, passed, sent=sent, old_intent=old_intent)
+        self._settling.now(partial(settle, context, batch, stage, cursor))
 
     def _with_marks_before(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Add what the fields that mark a record as given up hold now (`extra_before`): the journal tells it."""

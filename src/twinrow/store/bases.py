@@ -95,7 +95,8 @@ def _packed(frame: pl.DataFrame, fields: int) -> pl.DataFrame:
 
 def insert_bases(connection: Connection, shape: int, fields: int, frame: pl.DataFrame) -> None:
     """Store the bases of new couplings: `coupling_id` and the columns of `read_bases`."""
-    insert_frame(connection, bases, _packed(frame, fields).insert_column(1, pl.lit(shape).alias("shape_id")))
+    packed = _packed(frame, fields).insert_column(1, pl.lit(shape).alias("shape_id"))
+    insert_frame(connection, bases, packed.sort("coupling_id"))
 
 
 def update_bases(connection: Connection, shape: int, fields: int, frame: pl.DataFrame) -> None:

@@ -13,6 +13,7 @@ import polars as pl
 from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, insert, select, update
 
 from twinrow.batch.columns import ID, VERSION
+from twinrow.batch.inserts import ORDERED
 from twinrow.model.sides import Side
 from twinrow.store.bulk import allocate, delete_in, insert_frame, rows_to_frame, select_in, update_frame, worth_asking
 from twinrow.store.keys import decode_keys, encode_all, encode_key, encode_keys
@@ -192,6 +193,8 @@ def insert_couplings(connection: Connection, mapping: StoredMapping, frame: pl.D
 
     A record that is coupled already makes the database refuse them all (`IntegrityError`).
     """
+    if frame.height >= ORDERED:
+        frame = frame.sort("local_id")
     numbers = allocate(connection, couplings, frame.height)
     numbered = frame.with_columns(pl.Series("coupling_id", numbers, dtype=pl.Int64))
     stored = numbered.select(

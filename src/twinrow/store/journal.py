@@ -83,7 +83,7 @@ def add_entry(
         )
     )
     assert made.inserted_primary_key is not None  # noqa: S101
-    references = frame.select("coupling_id").unique(maintain_order=True).drop_nulls()
+    references = frame.select("coupling_id").unique().drop_nulls().sort("coupling_id")
     numbered = references.with_columns(pl.lit(int(made.inserted_primary_key[0])).alias("journal_id"))
     insert_frame(connection, journal_records, numbered)
 

@@ -67,7 +67,7 @@ class FoundTable:
     `references` tells to which table and column a column points, `constraints` which columns a unique or foreign key
     constraint is about, `unique` which single columns are unique. `row_order` names a hidden column by which the whole table
     is best read (SQLite's rowid). `counted` tells that ids are numbers of which the database never gives one twice, `guarded`
-    that the database looks at each row before it lets it in (row-level policies).
+    that the database looks at each row before it lets it in (row-level policies, triggers and conflict clauses of SQLite).
     """
 
     name: str

@@ -90,6 +90,7 @@ def find_table(connection: sa.Connection, name: str) -> FoundTable | None:
         triggers=tuple(trigger for kind, trigger, _ in entries if kind == "trigger"),
         row_order=None if is_view or without_rowid else next((name for name in _ROW_NAMES if name not in taken), None),
         counted=whole and "AUTOINCREMENT" in sources.get("table", "").upper(),
+        guarded="trigger" in sources or "ON CONFLICT" in sources.get("table", "").upper(),
     )
 
 

@@ -1,4 +1,4 @@
-"""Writing to SQLite: record by record, by the driver's own loop, under the write lock."""
+"""Writing to SQLite, under the write lock."""
 
 from __future__ import annotations
 
@@ -11,9 +11,13 @@ import polars as pl
 import sqlalchemy as sa
 
 from twinrow.batch.columns import ID, VERSION
+from twinrow.batch.inserts import ORDERED, inserts
 from twinrow.connectors.sql.database import Database, Rows, Transaction, quoted
 from twinrow.connectors.sql.shape import Shape, Storage
-from twinrow.connectors.sql.sqlite_values import TimeText, encode
+from twinrow.connectors.sql.sqlite_values import TimeText, encoded
+
+_PORTION = 1_000
+"""Rows that are made at once for the driver, so that they stay in the processor's cache."""
 
 TimeTexts = Callable[[Shape], dict[str, TimeText]]
 """Tells how points in time are written in the columns of a table."""
@@ -67,13 +71,18 @@ class SqliteTransaction(Transaction):
     def insert(self, shape: Shape, frame: pl.DataFrame, names: Sequence[str], *, likely_new: bool) -> set[str]:
         """Insert the records; look first which are there where that is not unlikely."""
         new = frame if likely_new else frame.filter(~self._are_there(shape, frame.get_column(ID)))
+        if new.height >= ORDERED:
+            new = new.sort(ID)
         written = list(dict.fromkeys([shape.key.name, *names]))
-        listed = [quoted(name) for name in written]
-        self._connection.executemany(
-            f"INSERT INTO {quoted(shape.found.name)} ({', '.join(listed)}) "  # noqa: S608
-            f"VALUES ({', '.join('?' * len(listed))})",
-            encode(_with_keys(new, shape), [shape.columns[name] for name in written], self._time_texts(shape)),
-        )
+        rows = encoded(_with_keys(new, shape), [shape.columns[name] for name in written], self._time_texts(shape))
+        table, listed = quoted(shape.found.name), [quoted(name) for name in written]
+        if shape.found.guarded:
+            marks = ", ".join("?" * len(listed))
+            statement = f"INSERT INTO {table} ({', '.join(listed)}) VALUES ({marks})"  # noqa: S608
+            self._connection.executemany(statement, rows.iter_rows(buffer_size=_PORTION))
+        else:
+            for statement, values in inserts(table, listed, rows):
+                self._connection.execute(statement, values)
         return set(new.get_column(ID).to_list())
 
     def _are_there(self, shape: Shape, ids: pl.Series) -> pl.Series:
@@ -93,7 +102,7 @@ class SqliteTransaction(Transaction):
         self._connection.executemany(
             f"UPDATE {quoted(shape.found.name)} SET {assignments} "  # noqa: S608
             f"WHERE {quoted(shape.key.name)} = ?",
-            encode(_with_keys(frame, shape), columns, self._time_texts(shape)),
+            encoded(_with_keys(frame, shape), columns, self._time_texts(shape)).iter_rows(buffer_size=_PORTION),
         )
 
     def delete(self, shape: Shape, ids: Sequence[str]) -> None:

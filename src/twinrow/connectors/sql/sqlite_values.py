@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -15,8 +15,6 @@ from twinrow.connectors.sql.shape import Column, Storage
 
 EXACT_DIGITS = 15
 """The digits that a number keeps in SQLite when it is no whole number."""
-_PORTION = 1_000
-"""Rows that are made at once for the driver, so that they stay in the processor's cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +110,9 @@ def typed_patiently(column: Column, form: TimeText) -> pl.Expr:
     return TimeText().parse(whole)
 
 
-def encode(frame: pl.DataFrame, columns: Sequence[Column], times: dict[str, TimeText]) -> Iterator[tuple[Any, ...]]:
-    """Yield the rows of a batch, in the order of the columns, as SQLite is to hold them."""
-    return frame.select(_encoded(column, times) for column in columns).iter_rows(buffer_size=_PORTION)
+def encoded(frame: pl.DataFrame, columns: Sequence[Column], times: dict[str, TimeText]) -> pl.DataFrame:
+    """Return the rows of a batch, in the order of the columns, as SQLite is to hold them."""
+    return frame.select(_encoded(column, times) for column in columns)
 
 
 def _encoded(column: Column, times: dict[str, TimeText]) -> pl.Expr:

@@ -1,0 +1,78 @@
+"""Settling behind: a thread settles a batch while the next one is read, paired, carried and decided.
+
+What is done to the systems and to the store keeps its order: before anything of a batch is sent, and before its intent is stored,
+the batch before it is settled. So a process that is killed leaves behind what it would leave without the thread. What a batch
+finds in the store must not depend on the one that is being settled: a record that comes twice waits (`Settling.wait_for`), and
+mappings whose records depend on one another have no batch settled behind (`can_settle_behind`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import Self
+
+import polars as pl
+
+from twinrow.batch.columns import ID
+from twinrow.engine.context import PassContext
+from twinrow.engine.lookups import related_mappings
+from twinrow.model.outcomes import Counters
+
+Settled = Callable[[Counters], None]
+"""Called after each batch that was settled, with the batch's counters."""
+
+
+def can_settle_behind(context: PassContext) -> bool:
+    """Whether what becomes of a record can say nothing about those of the next batch: no rule, no reference among them."""
+    mapping = context.mapping
+    return not context.shared.rules and mapping.id not in related_mappings(mapping.mapping, context.shared.mappings)
+
+
+class Settling:
+    """Settles the batches of a pass in their order, one at a time; at the end of its context all are settled."""
+
+    def __init__(self, settled: Settled) -> None:
+        self._settled = settled
+        self._thread: ThreadPoolExecutor | None = None
+        self._work: Future[Counters] | None = None
+        self._ids: pl.Series | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            if error is None:
+                self.wait()
+        finally:
+            # What is being settled was carried out: it is settled whatever has gone wrong since.
+            if self._thread is not None:
+                self._thread.shutdown(wait=True)
+
+    def now(self, settle: Callable[[], Counters]) -> None:
+        """Settle a batch, when the one before it is settled."""
+        self.wait()
+        self._settled(settle())
+
+    def behind(self, ids: Sequence[pl.Series], settle: Callable[[], Counters]) -> None:
+        """Begin to settle a batch of these source records, when the one before it is settled."""
+        self.wait()
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, thread_name_prefix="settling")
+        self._ids = pl.concat(ids)
+        self._work = self._thread.submit(settle)
+
+    def wait(self) -> None:
+        """Return when nothing is being settled. Raises what has gone wrong with it."""
+        if self._work is not None:
+            work, self._work, self._ids = self._work, None, None
+            self._settled(work.result())
+
+    def wait_for(self, frame: pl.DataFrame) -> None:
+        """Return when none of these source records is being settled. Raises as `wait` does."""
+        if self._ids is not None and frame.get_column(ID).is_in(self._ids.implode()).any():
+            self.wait()
