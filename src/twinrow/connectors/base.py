@@ -10,7 +10,7 @@ What systems can do differently stands in `Capabilities`, as data. Callers look 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -79,12 +79,17 @@ class Capabilities:
     limits: tuple[str, ...] = ()
 
 
+Remembered = Callable[[pl.Series], pl.Series]
+"""Returns for each of these ids the version in which its record needs no look any more; null: it needs one."""
+
+
 @dataclass(frozen=True, slots=True)
 class ChangeRequest:
     """Asks for the changes of a table.
 
     `since` is the watermark of an earlier feed, or None for every record. `cursor` continues a feed that was broken off.
     `condition` is pushed down as far as the system allows: records outside it may come too, none within it is left out.
+    Of records in the version `remembered` the fields need not be read (`ChangePage.known`); it may be called from any thread.
     """
 
     table: str
@@ -93,6 +98,7 @@ class ChangeRequest:
     cursor: str | None = None
     condition: Filter | None = None
     page_rows: int = 5_000
+    remembered: Remembered | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +107,15 @@ class ChangePage:
 
     `cursor` continues behind this page. `watermark` is there on the last page only: the feed's position when it began, so
     that nothing that happened during it is missed. Records changed at or after `recheck_from` will be handed over again by
-    the next feed (the overlap); every page of a feed says it.
+    the next feed (the overlap); every page of a feed says it. `known` are the records of the page, not in the batch, that are in the version remembered of
+    them: `@id`, `@version`, `@modified_at`.
     """
 
     frame: pl.DataFrame
     cursor: str
     watermark: str | None = None
     recheck_from: datetime | None = None
+    known: pl.DataFrame | None = None
 
 
 class WriteKind(StrEnum):

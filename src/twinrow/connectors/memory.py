@@ -34,6 +34,7 @@ from twinrow.connectors.base import (
     CreateKeys,
     FeedKind,
     Identity,
+    Remembered,
     Status,
     WriteKind,
     WriteRequest,
@@ -250,12 +251,12 @@ class MemorySystem:
             frame = self._frame(table, tuple(table.fields), [row[1] for row in page])
             if request.condition is not None:
                 frame = frame.filter(filter_expression(request.condition, table) | pl.col(DELETED))
-            frame = conform(frame, table, request.fields)
+            frame, known = _parted(conform(frame, table, request.fields), request.remembered)
             cursor = position + (page[-1][0] if page else after)
             if not rows:
-                yield ChangePage(frame, cursor, watermark=end, recheck_from=recheck)
+                yield ChangePage(frame, cursor, end, recheck, known)
                 return
-            yield ChangePage(frame, cursor, recheck_from=recheck)
+            yield ChangePage(frame, cursor, recheck_from=recheck, known=known)
 
     def _position(self, request: ChangeRequest) -> tuple[str | None, int, datetime, str]:
         if request.cursor is not None:
@@ -434,3 +435,12 @@ def _refusal(message: str, name: str | None, remedy: str) -> dict[str, Any]:
         REMEDY: remedy,
         RECOVERY: "data",
     }
+
+
+def _parted(frame: pl.DataFrame, remembered: Remembered | None) -> tuple[pl.DataFrame, pl.DataFrame | None]:
+    """Part the rows that are in the version that is remembered of them."""
+    if remembered is None or frame.is_empty():
+        return frame, None
+    same = (frame.get_column(VERSION) == remembered(frame.get_column(ID))).fill_null(False)
+    known = same & ~frame.get_column(DELETED)
+    return frame.filter(~known), frame.filter(known).select(ID, VERSION, MODIFIED_AT)

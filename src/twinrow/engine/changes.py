@@ -20,7 +20,7 @@ from twinrow.connectors.base import ChangePage, ChangeRequest
 from twinrow.engine.ahead import read_ahead
 from twinrow.engine.behind import Settling
 from twinrow.engine.context import PassContext
-from twinrow.engine.echoes import part_echoes
+from twinrow.engine.echoes import part_echoes, remembered
 from twinrow.model.errors import FeedExpired
 from twinrow.model.sides import Side
 from twinrow.store.couplings import by_number, by_record, count_couplings, coupling_numbers
@@ -161,11 +161,19 @@ def _pages(context: PassContext, since: str | None, cursor: str | None, settling
                 # A feed that begins anew tells nothing of what was deleted before.
                 set_setting(connection, _deletes_setting(context), _LONG_AGO.isoformat())
     request = ChangeRequest(
-        source.table.name, context.source_fields, since, cursor, context.condition, context.batch_rows
+        source.table.name,
+        context.source_fields,
+        since,
+        cursor,
+        context.condition,
+        context.batch_rows,
+        remembered(context),
     )
     pages = source.connector.changes(request)
     for page in read_ahead(pages) if source.capabilities.reads_ahead else pages:
-        settling.wait_for(page.frame)
+        for rows in (page.frame, page.known):
+            if rows is not None:
+                settling.wait_for(rows)
         yield from _slices(context, page, whole=since is None and cursor is None)
 
 
@@ -174,13 +182,12 @@ def _slices(context: PassContext, page: ChangePage, *, whole: bool) -> Iterator[
 
     Of a `whole` reading nothing was seen before: a run forgets it at the start, which a plan must not do.
     """
-    frame = page.frame
-    if page.recheck_from is not None and frame.height and not (whole and context.options.planning):
-        with context.database.reading() as connection:
-            seen = was_seen(connection, context.mapping, context.pass_.source, frame)
-        frame = frame.filter(~seen)
+    frame, echoes = page.frame, page.known
+    if page.recheck_from is not None and not (whole and context.options.planning):
+        frame, echoes = _not_seen(context, frame), None if echoes is None else _not_seen(context, echoes)
     frame = frame.unique(ID, keep="last", maintain_order=True)
-    frame, echoes = part_echoes(context, frame)
+    if echoes is None or echoes.is_empty():
+        frame, echoes = part_echoes(context, frame)
     watermark = None
     if page.watermark is not None:
         watermark = Watermark(page.watermark, context.feed_shape, context.shared.clock.now())
@@ -189,6 +196,14 @@ def _slices(context: PassContext, page: ChangePage, *, whole: bool) -> Iterator[
     for piece in slices[:-1]:
         yield SourceBatch(piece, CHANGES, None, page.recheck_from)
     yield SourceBatch(slices[-1], CHANGES, page.cursor, page.recheck_from, watermark, echoes)
+
+
+def _not_seen(context: PassContext, rows: pl.DataFrame) -> pl.DataFrame:
+    """Leave out the rows of the overlap that were seen before."""
+    if rows.is_empty():
+        return rows
+    with context.database.reading() as connection:
+        return rows.filter(~was_seen(connection, context.mapping, context.pass_.source, rows))
 
 
 def delete_batches(context: PassContext) -> Iterator[SourceBatch]:

@@ -74,9 +74,20 @@ def any_of(conditions: Iterable[pl.Expr]) -> pl.Expr:
 def decide(frame: pl.DataFrame, context: DecideContext) -> pl.DataFrame:
     """Decide every record of a frame that has been paired and carried."""
     carried = context.plans.carried(context.pass_)
+    if frame.select((pl.col(c.COUPLING).is_null() & pl.col(c.DESTINATION_ID).is_null()).all()).item():
+        return _settle_records(_with_nothing_there(frame, carried), context, carried)
     frame = _compare(frame, context, carried)
     frame = _settle_fields(frame, context, carried)
     return _settle_records(frame, context, carried)
+
+
+def _with_nothing_there(frame: pl.DataFrame, carried: Sequence[FieldPlan]) -> pl.DataFrame:
+    """Add the columns of fields to records that have no counterpart at all: there is nothing to compare."""
+    there = (_changed, _unknown)
+    nothing = (_changed_there, _equal, _by_policy, c.send, c.conflict, c.aside, c.refresh)
+    return frame.with_columns(
+        pl.lit(name in there).alias(name(plan.index)) for plan in carried for name in (*there, *nothing)
+    )
 
 
 # Per field: has it changed on the source, on the destination, and is what would be written there already?
@@ -131,6 +142,7 @@ def _settle_fields(frame: pl.DataFrame, context: DecideContext, carried: Sequenc
     record_changed = any_of(pl.col(_changed(plan.index)) for plan in updatable if not plan.is_constant)
     both_sides = [plan for plan in updatable if plan.bidirectional]
     held = _NEVER if context.source_wins else _record_conflict(context, both_sides, record_changed)
+    groups: dict[tuple[int, ...], tuple[pl.Expr, pl.Expr, pl.Expr]] = {}
     results: list[pl.Expr] = []
     for plan in carried:
         i = plan.index
@@ -152,10 +164,10 @@ def _settle_fields(frame: pl.DataFrame, context: DecideContext, carried: Sequenc
             send = record_changed & ~equal & ~held & ~_kept(context, i)
         else:
             members = _group(plan, both_sides)
-            changed = any_of(pl.col(_changed(m.index)) & ~pl.col(_unknown(m.index)) for m in members)
-            changed_there = any_of(pl.col(_changed_there(m.index)) & ~pl.col(_unknown(m.index)) for m in members)
-            # A member without a base leaves the whole group open: another one's change must not take it along.
-            undecided = any_of(pl.col(_unknown(m.index)) & ~pl.col(_equal(m.index)) for m in members)
+            numbers = tuple(member.index for member in members)
+            if numbers not in groups:
+                groups[numbers] = _of_group(members)
+            changed, changed_there, undecided = groups[numbers]
             contested = (undecided | (changed & changed_there)) & ~equal
             chosen = undecided & context.prefer_source & ~changed_there
             yielded = undecided & context.prefer_destination & ~context.prefer_source & ~changed
@@ -211,6 +223,15 @@ def _group(plan: FieldPlan, both_sides: Sequence[FieldPlan]) -> list[FieldPlan]:
     if group is None:
         return [plan]
     return [other for other in both_sides if other.mapping.merge_group == group]
+
+
+def _of_group(members: Sequence[FieldPlan]) -> tuple[pl.Expr, pl.Expr, pl.Expr]:
+    """Return where any member of a group has changed on the source, or there, and where any is undecided for want of a base."""
+    changed = any_of(pl.col(_changed(m.index)) & ~pl.col(_unknown(m.index)) for m in members)
+    changed_there = any_of(pl.col(_changed_there(m.index)) & ~pl.col(_unknown(m.index)) for m in members)
+    # A member without a base leaves the whole group open: another one's change must not take it along.
+    undecided = any_of(pl.col(_unknown(m.index)) & ~pl.col(_equal(m.index)) for m in members)
+    return changed, changed_there, undecided
 
 
 def _record_conflict(context: DecideContext, both_sides: Sequence[FieldPlan], changed: pl.Expr) -> pl.Expr:

@@ -25,7 +25,11 @@ def derive_ids(namespace: str, ids: Sequence[str], generations: Sequence[int], g
     pads = {generation: _pad(f"{namespace}|{generation}") for generation in set(generations)}
     size = 16 * len(ids)
     source = int.from_bytes(bytes.fromhex("".join(ids).replace("-", "")))
-    pad = int.from_bytes(b"".join(pads[generation] for generation in generations))
+    if len(pads) == 1:
+        (same,) = pads.values()
+        pad = int.from_bytes(same * len(ids))
+    else:
+        pad = int.from_bytes(b"".join(pads[generation] for generation in generations))
     digits = (source ^ pad).to_bytes(size).hex()
     return [
         f"{digits[at : at + 8]}-{digits[at + 8 : at + 12]}-{digits[at + 12 : at + 16]}"

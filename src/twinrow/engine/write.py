@@ -149,9 +149,12 @@ def derived_ids(context: PassContext, frame: pl.DataFrame) -> list[str]:
     ids = frame.get_column(ID).to_list()
     with context.database.reading() as connection:
         known = read_generations(connection, context.mapping, side, ids)
-    restored = (frame.get_column(c.WRITE) == RESTORE).to_list()
     # A record that is made anew belongs to the next generation; settling raises the stored one.
-    generations = [known.get(id, 0) + again for id, again in zip(ids, restored, strict=True)]
+    again = frame.get_column(c.WRITE) == RESTORE
+    if known or again.any():
+        generations = [known.get(id, 0) + restored for id, restored in zip(ids, again, strict=True)]
+    else:
+        generations = [0] * len(ids)
     return derive_ids(context.namespace, ids, generations, context.mapping.guid(side))
 
 

@@ -158,6 +158,29 @@ def select_in(
     return rows_to_frame(rows, columns)
 
 
+def select_between(
+    connection: Connection,
+    table: Table,
+    columns: Mapping[str, pl.DataType],
+    key: str,
+    first: int,
+    last: int,
+    **equal: Any,
+) -> pl.DataFrame:
+    """Return the rows whose column `key` lies in a range and whose other columns equal `equal`, as a frame of `columns`."""
+    mark = "?" if connection.dialect.name == "sqlite" else "%s"
+    names = ", ".join(f'"{name}"' for name in columns)
+    conditions = "".join(f' AND "{name}" = {mark}' for name in equal)
+    statement = f'SELECT {names} FROM "{table.name}" WHERE "{key}" BETWEEN {mark} AND {mark}{conditions}'  # noqa: S608
+    values = (first, last, *equal.values())
+    if connection.dialect.name == "sqlite":
+        return rows_to_frame(_sqlite(connection).execute(statement, values).fetchall(), columns)
+    driver: Any = connection.connection.driver_connection
+    with driver.cursor(binary=True) as cursor:
+        cursor.execute(statement, values)
+        return rows_to_frame(cursor.fetchall(), columns)
+
+
 def worth_asking(connection: Connection, table: Table, count: int, **equal: Any) -> bool:
     """Whether rows could be found by so many keys: tables of what failed or waits mostly have none at all.
 

@@ -15,7 +15,17 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, in
 from twinrow.batch.columns import ID, VERSION
 from twinrow.batch.inserts import ORDERED
 from twinrow.model.sides import Side
-from twinrow.store.bulk import allocate, delete_in, insert_frame, rows_to_frame, select_in, update_frame, worth_asking
+from twinrow.store.bulk import (
+    allocate,
+    delete_in,
+    has_rows,
+    insert_frame,
+    rows_to_frame,
+    select_between,
+    select_in,
+    update_frame,
+    worth_asking,
+)
 from twinrow.store.keys import decode_keys, encode_all, encode_key, encode_keys
 from twinrow.store.mappings import StoredMapping
 from twinrow.store.tables import (
@@ -78,6 +88,10 @@ _STORED: dict[str, pl.DataType] = {
     "integration_modified_at": pl.Int64(),
     "state": pl.Int64(),
 }
+_SAMPLE = 200
+"""So many couplings are asked for first, to see whether they lie together."""
+_SPARSE = 4
+"""A range of couplings is read as it lies where it holds no more than so many times those that are wanted."""
 _COLUMNS = [couplings.c[name] for name in _STORED]
 
 
@@ -111,6 +125,32 @@ def is_known(connection: Connection, mapping: StoredMapping, side: Side, frame: 
     )
     joined = rows.join(found, on=key, how="left", maintain_order="left")
     return joined.select((pl.col(version) == pl.col(VERSION)).fill_null(False)).to_series()
+
+
+def known_versions(connection: Connection, mapping: StoredMapping, side: Side, ids: pl.Series) -> pl.Series:
+    """Return for each id of a side the version that its coupling remembers, if all is well with that; else null.
+
+    Ids that follow one another mostly belong to couplings that do so too, because a feed hands over records in the order in
+    which they were made: then a range of couplings is read as it lies. Where few are coupled, it may answer null for all.
+    """
+    key, version = f"{side.value}_key", f"{side.value}_version"
+    wanted = {"mapping_id": mapping.id, "state": int(WELL)}
+    unknown = pl.repeat(None, ids.len(), dtype=pl.String, eager=True)
+    if not worth_asking(connection, couplings, ids.len(), mapping_id=mapping.id):
+        return unknown
+    keys = pl.DataFrame({ID: ids}).select(encode_keys(pl.col(ID), mapping.guid(side)).alias(key))
+    columns = {key: pl.Binary(), version: pl.String()}
+    step = max(1, keys.height // _SAMPLE)
+    sample = keys.gather_every(step).to_series().to_list() if step > 1 else []
+    numbers = select_in(connection, couplings, {"id": pl.Int64()}, key, sample, **wanted).to_series()
+    if numbers.len() * 2 < len(sample):
+        return unknown
+    first, last = (int(numbers.min()) - step, int(numbers.max()) + step) if sample else (0, -1)  # type: ignore[arg-type]
+    if sample and last - first < _SPARSE * keys.height:
+        found = select_between(connection, couplings, columns, "id", first, last, **wanted)
+    else:
+        found = select_in(connection, couplings, columns, key, keys.to_series().to_list(), **wanted)
+    return keys.join(found, on=key, how="left", maintain_order="left").get_column(version)
 
 
 def by_number(connection: Connection, mapping: StoredMapping, numbers: Sequence[int]) -> pl.DataFrame:
@@ -166,6 +206,11 @@ def count_couplings(connection: Connection, mapping: StoredMapping) -> int:
     """Return how many couplings a mapping has."""
     statement = select(func.count()).where(couplings.c.mapping_id == mapping.id)
     return int(connection.execute(statement).scalar_one())
+
+
+def has_couplings(connection: Connection, mapping: StoredMapping) -> bool:
+    """Whether a mapping has any coupling."""
+    return has_rows(connection, couplings, mapping_id=mapping.id)
 
 
 def coupling_range(connection: Connection, mapping: StoredMapping) -> tuple[int, int]:

@@ -159,6 +159,7 @@ class Hostile:
         if request.cursor is not None and request.cursor.startswith(CURSOR_MARK):
             since, cursor = json.loads(request.cursor.removeprefix(CURSOR_MARK))
             request = replace(request, since=since, cursor=cursor)
+        request = replace(request, remembered=None)  # every row takes part in the faults
         handed_over: list[pl.DataFrame] = []
         for page in self._in_some_order(request):
             frame = self._with_repetitions(page.frame, handed_over)

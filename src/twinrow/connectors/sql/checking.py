@@ -11,6 +11,7 @@ from decimal import Decimal
 
 import polars as pl
 
+from twinrow.batch.columns import DECIMAL_PRECISION
 from twinrow.connectors.base import ERROR, ERROR_CODE, ERROR_FIELD, RECOVERY, REMEDY, STATUS, Status, sent
 from twinrow.connectors.sql.database import GUID_PATTERN
 from twinrow.connectors.sql.shape import Column, Shape, Storage
@@ -142,10 +143,12 @@ def _of_values(column: Column, forbidden: str | None) -> Iterator[_Problem]:
 
 def _of_decimals(column: Column) -> Iterator[_Problem]:
     name, found, value = column.name, column.found, pl.col(column.name)
-    if found.precision is not None:
+    if found.precision is not None and found.precision < DECIMAL_PRECISION:
         above = Decimal(10) ** (found.precision - (found.scale or 0))
+        # The type is named: finding out which one a decimal needs takes milliseconds.
+        limit = pl.lit(above, dtype=pl.Decimal(DECIMAL_PRECISION, 0))
         told = pl.concat_str(pl.lit(f"{name} takes numbers below {above:f}, not "), value.cast(pl.String))
-        yield _Problem(value.abs() >= pl.lit(above), told, name, "Map a smaller number.")
+        yield _Problem(value.abs() >= limit, told, name, "Map a smaller number.")
     if found.binary:
         kept = value.cast(pl.Float64).cast(pl.String).cast(pl.Decimal(38, found.scale or 10), strict=False)
         told = pl.concat_str(pl.lit(f"{name} is held with 15 digits, too few for "), value.cast(pl.String))

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from twinrow.batch.columns import DELETED, ID, INSTANT, MODIFIED_AT, MODIFIED_BY, VERSION, empty_batch, frame_schema
 from twinrow.connectors.base import Check, Identity
 from twinrow.connectors.sql.shape import Column, FoundTable, Shape, Storage
-from twinrow.connectors.sql.tokens import content_tokens
+from twinrow.connectors.sql.tokens import content_tokens, is_version
 from twinrow.model.errors import ConfigurationError, DataError
 from twinrow.model.outcomes import Recovery
 from twinrow.model.tables import FieldType
@@ -242,13 +242,18 @@ class Database(ABC):
         order: Sequence[sa.ColumnClause[Any]] = (),
         limit: int | None = None,
         rows: Rows | None = None,
+        *,
+        versions: bool = True,
     ) -> pl.DataFrame:
-        """Return a batch, followed by the columns `AFTER` that say where each row stands in the order."""
+        """Return a batch, followed by the columns `AFTER` that say where each row stands in the order.
+
+        Without `versions`, those are null that only the whole contents of a record would tell.
+        """
         if shape.key.found.nullable:
             # A record without a key cannot be told from others.
             where = [*where, shape.key_column.is_not(None)]
         version = self.version_of(shape)
-        if version is None:
+        if version is None and versions:
             needed = tuple(shape.columns)
         else:
             times = [shape.modified_at.name] if shape.modified_at is not None else []
@@ -269,10 +274,10 @@ class Database(ABC):
             places = [column for column in found.get_columns() if column.name.startswith(AFTER)]
             return empty_batch(shape.table, names).hstack(places)
         try:
-            batch = self._batch(shape, names, needed, found, self.typed)
+            batch = self._batch(shape, names, needed, found, self.typed, versions=versions)
         except pl.exceptions.PolarsError:
             try:
-                batch = self._batch(shape, names, needed, found, self.typed_patiently)
+                batch = self._batch(shape, names, needed, found, self.typed_patiently, versions=versions)
             except pl.exceptions.PolarsError:
                 raise self._misfit(shape, needed, found) from None
         self.hold_guids(shape, batch.get_column(ID))
@@ -285,11 +290,15 @@ class Database(ABC):
         needed: Sequence[str],
         found: pl.DataFrame,
         typed: Callable[[Shape, Column], pl.Expr],
+        *,
+        versions: bool,
     ) -> pl.DataFrame:
         types = frame_schema(shape.table, names)
         values = {name: typed(shape, shape.columns[name]) for name in needed}
         if VERSION in found.columns:
             version = pl.col(VERSION).cast(pl.String)
+        elif not versions:
+            version = pl.lit(None, dtype=pl.String)
         else:
             found = found.with_columns(values[name].alias(name) for name in needed)
             values = {name: pl.col(name) for name in needed}
@@ -317,6 +326,16 @@ class Database(ABC):
                 except pl.exceptions.PolarsError:
                     return misfit(shape.table.name, column, value, str(found.get_column(shape.key.name)[number]))
         return DataError(f"A record of {shape.table.name} holds a value that is not of its column's type")
+
+    def tells_versions(self, shape: Shape) -> bool:
+        """Whether it can be told without looking at a record's contents that it is in a version, be it only of our own writes."""
+        return self.version_of(shape) is not None or shape.sets_modified_at
+
+    def are_versions(self, shape: Shape, rows: pl.DataFrame, versions: pl.Series) -> pl.Series:
+        """Return for each row read without its contents whether it can be told that it is in this version."""
+        if self.version_of(shape) is not None:
+            return (rows.get_column(VERSION) == versions).fill_null(False)
+        return is_version(versions, rows.get_column(MODIFIED_AT))
 
     def hold_guids(self, shape: Shape, ids: pl.Series) -> None:
         """Raise `ConfigurationError` where text keys that are said to be GUIDs are not."""

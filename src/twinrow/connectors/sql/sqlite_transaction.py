@@ -15,6 +15,7 @@ from twinrow.batch.inserts import ORDERED, inserts
 from twinrow.connectors.sql.database import Database, Rows, Transaction, quoted
 from twinrow.connectors.sql.shape import Shape, Storage
 from twinrow.connectors.sql.sqlite_values import TimeText, encoded
+from twinrow.connectors.sql.tokens import own_time
 
 _PORTION = 1_000
 """Rows that are made at once for the driver, so that they stay in the processor's cache."""
@@ -30,11 +31,11 @@ class SqliteTransaction(Transaction):
         super().__init__(database, rows)
         self._connection = connection
         self._time_texts = time_texts
-        self._now = database.now()
+        self._now = own_time(database.now())
 
     @property
     def now(self) -> datetime:
-        """The time at which the lock was taken."""
+        """The time at which the lock was taken, to the millisecond."""
         return self._now
 
     @property

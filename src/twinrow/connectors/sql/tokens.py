@@ -6,6 +6,7 @@ be a whole second. So the contents are part of it: two records with equal tokens
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from hashlib import blake2b
 from zlib import crc32
 
@@ -17,6 +18,8 @@ from twinrow.model.tables import FieldType
 _NULL = "\x01"
 _SEPARATOR = "\x1f"
 _DIGEST_BYTES = 12
+_OURS = 389
+"""The microseconds behind the last millisecond of every time that we set."""
 
 
 def content_tokens(frame: pl.DataFrame, shape: Shape) -> pl.Series:
@@ -33,6 +36,22 @@ def content_tokens(frame: pl.DataFrame, shape: Shape) -> pl.Series:
     sums = pl.Series([crc32(text) for text in texts], dtype=pl.UInt32).cast(pl.String)
     times = frame.get_column(shape.modified_at.name).dt.epoch("us").cast(pl.String).fill_null("")
     return times + "-" + sums
+
+
+def own_time(moment: datetime) -> datetime:
+    """Return the time of the last change that a write of ours sets: within a millisecond, and known as ours (`is_version`)."""
+    return moment + timedelta(microseconds=_OURS - moment.microsecond % 1_000)
+
+
+def is_version(versions: pl.Series, times: pl.Series) -> pl.Series:
+    """Return where a version tells that a record changed at this time is the one that we have written.
+
+    Nobody else sets the very microsecond of a write of ours, unless it is to change a record without saying so: such changes
+    no feed by times finds. Of times that are not ours, the contents would have to be looked at, too.
+    """
+    micros = times.dt.epoch("us")
+    begins = pl.select(pl.lit(versions).str.starts_with(pl.lit(micros.cast(pl.String) + "-"))).to_series()
+    return (begins & (micros % 1_000 == _OURS)).fill_null(False)
 
 
 def _as_text(name: str, shape: Shape) -> pl.Expr:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import polars as pl
 import pytest
 
 from twinrow.batch.columns import DELETED, ID, MODIFIED_AT, VERSION
@@ -47,6 +48,27 @@ class Feeding:
         assert not any(row[DELETED] for row in feed.rows)
         stored = held(subject, everything)
         assert all({**row, DELETED: False} == stored[row[ID]] for row in feed.rows)
+
+    @pytest.mark.parametrize("page_rows", PAGE_ROWS)
+    def test_what_is_remembered_comes_with_or_without_its_fields(self, subject: Subject, page_rows: int) -> None:
+        made = [create_one(subject, subject.values(number)) for number in range(4)]
+        before = {answer[ID]: answer[VERSION] for answer in made}
+        subject.edit(made[1][ID], {subject.text: "edited since"})
+        by_others = _filled(subject, 3)
+
+        def remembered(ids: pl.Series) -> pl.Series:
+            return pl.Series([before.get(id) for id in ids.to_list()], dtype=pl.String)
+
+        request = ChangeRequest(subject.table, subject.names, page_rows=page_rows, remembered=remembered)
+        pages = list(subject.connector.changes(request))
+        rows = {row[ID]: row for page in pages for row in page.frame.to_dicts()}
+        known = {row[ID]: row for page in pages if page.known is not None for row in page.known.to_dicts()}
+        assert sorted([*rows, *known]) == sorted(all_ids(subject)), "each record comes once, one way or the other"
+        assert {made[1][ID], *by_others} <= set(rows), "what is in another version comes with its fields"
+        stored = held(subject, list(rows))
+        assert all({**row, DELETED: False} == stored[id] for id, row in rows.items())
+        current = held(subject, list(known))
+        assert all(row == {name: current[id][name] for name in (ID, VERSION, MODIFIED_AT)} for id, row in known.items())
 
     def test_nothing_is_new_when_nothing_changed(self, subject: Subject) -> None:
         _filled(subject)
