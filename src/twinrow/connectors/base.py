@@ -107,8 +107,8 @@ class ChangePage:
 
     `cursor` continues behind this page. `watermark` is there on the last page only: the feed's position when it began, so
     that nothing that happened during it is missed. Records changed at or after `recheck_from` will be handed over again by
-    the next feed (the overlap); every page of a feed says it. `known` are the records of the page, not in the batch, that are in the version remembered of
-    them: `@id`, `@version`, `@modified_at`.
+    the next feed (the overlap); every page of a feed says it. `known` are the records of the page, not in the batch, that are in
+    the version remembered of them: `@id`, `@version`, `@modified_at`.
     """
 
     frame: pl.DataFrame
