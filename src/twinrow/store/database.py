@@ -7,14 +7,17 @@ so that what it has read still holds when it writes; on PostgreSQL rows are lock
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
-from sqlalchemy.exc import ArgumentError, DatabaseError
+from sqlalchemy.exc import ArgumentError, DatabaseError, InvalidatePoolError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from twinrow.model.errors import ConfigurationError, RetryError, StoreMismatch
 
@@ -24,6 +27,9 @@ CURRENT_REVISION = "0003"
 _READING = "twinrow_reading"
 _CACHE_KIB = 48_000
 _BUSY_SECONDS = 30
+_IDLE_SECONDS = 1.0
+"""A connection to a server that was idle for longer is asked first whether it is still there."""
+_RETURNED = "twinrow_returned"
 
 
 class Database:
@@ -66,9 +72,16 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """Give a connection for reading only; it holds no write lock."""
-        with self.engine.connect().execution_options(**{_READING: True}) as connection:
+        """Give a connection for reading only; it holds no write lock. On PostgreSQL each statement sees what is there then."""
+        with self.engine.connect().execution_options(**self._reading_options) as connection:
             yield connection
+
+    @property
+    def _reading_options(self) -> dict[str, Any]:
+        if self.engine.dialect.name == "sqlite":
+            return {_READING: True}
+        # Without a transaction, whose beginning and end are two questions to the server, and bring nothing for reading.
+        return {"isolation_level": "AUTOCOMMIT"}
 
     def close(self) -> None:
         """Let go of all connections."""
@@ -105,7 +118,10 @@ def _database(url: str) -> Database:
             f"{url!r} is no address of a store", remedy="Write sqlite:///twinrow.db or postgresql://user@host/database."
         ) from None
     if parsed.get_backend_name() == "postgresql":
-        return Database(create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True))
+        engine = create_engine(parsed.set(drivername="postgresql+psycopg"))
+        event.listen(engine, "checkin", _remember_return)
+        event.listen(engine, "checkout", partial(_look_whether_there, engine))
+        return Database(engine)
     if parsed.get_backend_name() != "sqlite":
         raise ConfigurationError(
             f"A store cannot be kept on {parsed.get_backend_name()}",
@@ -125,6 +141,21 @@ def _database(url: str) -> Database:
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return Database(engine, folder)
+
+
+def _remember_return(connection: Any, record: ConnectionPoolEntry) -> None:  # noqa: ARG001
+    record.info[_RETURNED] = time.monotonic()
+
+
+def _look_whether_there(engine: Engine, connection: Any, record: ConnectionPoolEntry, proxy: Any) -> None:  # noqa: ARG001
+    """Ask a connection that nobody has used for a while whether it is still there; where it is not, all are made anew."""
+    returned = record.info.get(_RETURNED)
+    if returned is None or time.monotonic() - returned < _IDLE_SECONDS:
+        return
+    try:
+        engine.dialect.do_ping(connection)
+    except engine.dialect.loaded_dbapi.Error as error:
+        raise InvalidatePoolError from error
 
 
 def _prepare_sqlite(connection: Any, record: Any) -> None:  # noqa: ARG001
