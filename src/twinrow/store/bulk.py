@@ -1,9 +1,9 @@
 """Many rows at once, by the quickest way that each database has.
 
 Frames go in as rows: `insert_frame` with statements of many rows on SQLite and COPY on PostgreSQL, `update_frame` with
-executemany or an UPDATE from one JSON value. `select_in` reads rows by a list of keys, however long, into a frame. SQLite's driver
-is asked directly: what SQLAlchemy does for each value and each row costs as much as the database itself. Rows are made and read
-in portions that stay in the processor's cache.
+executemany or an UPDATE from one JSON value. `select_in` reads rows by a list of keys, however long, into a frame. SQLite's
+driver is asked directly: what SQLAlchemy does for each value and each row costs as much as the database itself. Rows are made
+and read in portions that stay in the processor's cache.
 """
 
 from __future__ import annotations
