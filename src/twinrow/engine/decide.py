@@ -109,6 +109,16 @@ def _unknown(index: int) -> str:
     return f"unknown.{index}"
 
 
+def _waits(plan: FieldPlan) -> pl.Expr | None:
+    """Return where nobody can say yet whether the references of both sides mean the same record; None: nowhere.
+
+    The record of a fresh pair's reference is not coupled yet: neither the blank that would be carried nor a conflict would be true.
+    """
+    if not (plan.mapping.related_mapping and plan.mapping.clear_value_on_failed_sync):
+        return None
+    return pl.col(_unknown(plan.index)) & pl.col(c.unresolved(plan.index)) & ~pl.col(_equal(plan.index))
+
+
 def _by_policy(index: int) -> str:
     return f"by_policy.{index}"
 
@@ -183,6 +193,9 @@ def _settle_fields(frame: pl.DataFrame, context: DecideContext, carried: Sequenc
             if plan.mapping.on_loss is OnLoss.CONFLICT:
                 clash = clash | (send & pl.col(c.lost(i)))
                 send = send & ~pl.col(c.lost(i))
+            waits = _waits(plan)
+            if waits is not None:
+                send, clash, aside, by_policy = (each & ~waits for each in (send, clash, aside, by_policy))
         results += [
             (send & ~not_null).alias(c.send(i)),
             (clash & ~not_null).alias(c.conflict(i)),
@@ -230,8 +243,13 @@ def _of_group(members: Sequence[FieldPlan]) -> tuple[pl.Expr, pl.Expr, pl.Expr]:
     changed = any_of(pl.col(_changed(m.index)) & ~pl.col(_unknown(m.index)) for m in members)
     changed_there = any_of(pl.col(_changed_there(m.index)) & ~pl.col(_unknown(m.index)) for m in members)
     # A member without a base leaves the whole group open: another one's change must not take it along.
-    undecided = any_of(pl.col(_unknown(m.index)) & ~pl.col(_equal(m.index)) for m in members)
+    undecided = any_of(_undecided(member) for member in members)
     return changed, changed_there, undecided
+
+
+def _undecided(plan: FieldPlan) -> pl.Expr:
+    waits, open_ = _waits(plan), pl.col(_unknown(plan.index)) & ~pl.col(_equal(plan.index))
+    return open_ if waits is None else open_ & ~waits
 
 
 def _record_conflict(context: DecideContext, both_sides: Sequence[FieldPlan], changed: pl.Expr) -> pl.Expr:

@@ -91,3 +91,31 @@ def test_a_reference_goes_back_as_the_key_of_the_local_record(referring: MemoryP
     referring.workspace.synchronize_all()
     assert referring.local.records("customers")[customer]["contactNumber"] == "C1"
     assert referring.counterparts(Side.INTEGRATION)[account] == customer
+
+
+@pytest.mark.parametrize("use", [None, "local", "integration"])
+def test_references_whose_records_are_not_coupled_yet_are_left_alone_in_a_fresh_pair(use: str | None) -> None:
+    with MemoryPair(_mappings(), local_tables=[CUSTOMERS, CONTACTS], integration_tables=[ACCOUNTS, PEOPLE]) as pair:
+        person = pair.local.add("contacts", {"number": "CT1", "displayName": "Ann"})
+        contact = pair.integration.add("contact", {"fullname": "Ann"})
+        customer = pair.local.add("customers", {"displayName": "Adatum", "contactNumber": "CT1"})
+        account = pair.integration.add("account", {"name": "Adatum", "primarycontactid": contact})
+        pair.couple(customer, account, use=use)
+
+        run = pair.synchronize("CUSTOMER")
+
+        assert (run.counters.failed, run.counters.written) == (0, 0)
+        assert pair.workspace.list_conflicts() == []
+        assert pair.integration.record("account", account)["primarycontactid"] == contact
+        assert pair.local.record("customers", customer)["contactNumber"] == "CT1"
+        # As soon as the two contacts are coupled, both sides are known to mean the same one.
+        pair.couple(person, contact, "CONTACT")
+        for _ in range(2):
+            round_ = pair.workspace.synchronize()
+            assert (round_.counters.failed, round_.counters.written) == (0, 0)
+        other = pair.integration.add("contact", {"fullname": "Bob"})
+        bob = pair.local.add("contacts", {"number": "CT2", "displayName": "Bob"})
+        pair.couple(bob, other, "CONTACT")
+        pair.local.edit("customers", customer, contactNumber="CT2")
+        pair.workspace.synchronize()
+        assert pair.integration.record("account", account)["primarycontactid"] == other
