@@ -112,7 +112,7 @@ def _unknown(index: int) -> str:
 def _waits(plan: FieldPlan) -> pl.Expr | None:
     """Return where nobody can say yet whether the references of both sides mean the same record; None: nowhere.
 
-    The record of a fresh pair's reference is not coupled yet: neither the blank that would be carried nor a conflict would be true.
+    A fresh pair's reference, whose record is not coupled yet: neither the blank that would be carried nor a conflict is true.
     """
     if not (plan.mapping.related_mapping and plan.mapping.clear_value_on_failed_sync):
         return None
