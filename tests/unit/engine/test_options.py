@@ -9,6 +9,7 @@ import pytest
 
 from twinrow.actions.results import Job, Run
 from twinrow.connectors.base import CreateKeys
+from twinrow.model.errors import CouplingRefused
 from twinrow.model.mapping import FieldMapping, TableMapping
 from twinrow.model.outcomes import Decision
 from twinrow.model.sides import Direction, Pass, Side
@@ -351,3 +352,22 @@ def test_a_mapping_goes_the_other_way_only_where_its_rules_have_one() -> None:
     assert mapping.going(Pass.TO) is mapping
     cut = field("code", "label", direction=Direction.TO_INTEGRATION, transformation="TRIM")
     assert terms_mapping(fields=(cut,)).going(Pass.FROM) is None
+
+
+def test_a_code_is_coupled_with_an_option_that_is_named_by_its_label_and_uncoupled_again() -> None:
+    company = Company()
+    with company.pair as pair:
+        company.option("8", "14 DAYS")
+        code = pair.local.add("paymentTerms", {"code": "14D"})
+        named = pair.workspace.record_id("TERMS", "integration", "14 da")
+        assert (named, pair.workspace.record_id("TERMS", "integration", "8")) == ("8", "8")
+        assert pair.workspace.record_id("TERMS", "local", "14D") == code
+
+        pair.workspace.couple("TERMS", code, named, synchronize=True)
+
+        assert pair.integration.record("account.terms", "8")["label"] == "14D"
+        with pytest.raises(CouplingRefused, match="coupled to another"):
+            pair.workspace.couple("TERMS", code, "7")
+        assert pair.workspace.uncouple("TERMS", "8").uncoupled == 1
+        assert pair.counterparts(mapping="TERMS") == {company.code: "7"}
+        assert pair.integration.record("account.terms", "8")["label"] == "14D"
