@@ -4,15 +4,16 @@ BIN := .venv/bin
 ARGS ?=
 WORKERS ?= 2
 
-.PHONY: help demo test check bench bench-match soak scenarios docs lock clean
+.PHONY: help demo demo-matching test check bench bench-match soak scenarios docs lock clean
 
 help:
 	@echo "make demo       two sandbox servers, sample data, a synchronization in both directions"
+	@echo "make demo-matching  two systems that know the same companies are brought together, held against the truth"
 	@echo "make test       all tests, on SQLite and on a real PostgreSQL"
 	@echo "make check      style, types and the layout of imports"
 	@echo "make scenarios  which behaviour scenarios are covered"
 	@echo "make bench      speed, as ratios to a plain loop beside it"
-	@echo "make bench-match  matching a million records, beside a join of the same columns"
+	@echo "make bench-match  matching a million records, beside a join; scored matching, beside splink"
 	@echo "make soak       the long random runs"
 	@echo "make docs       the documentation as a site, in build/docs"
 	@echo "make lock       requirements.lock made anew"
@@ -25,6 +26,9 @@ help:
 
 demo: .venv/.installed
 	$(BIN)/twinrow demo $(ARGS)
+
+demo-matching: .venv/.installed
+	$(BIN)/python -m bench.demo_matching $(ARGS)
 
 test: .venv/.installed
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not soak" $(ARGS)
@@ -42,7 +46,7 @@ bench: .venv/.installed
 	$(BIN)/python -m bench $(ARGS)
 
 bench-match: .venv/.installed
-	$(BIN)/python -m bench --part matching --rows 100000 --rows 1000000 $(ARGS)
+	$(BIN)/python -m bench --part matching --part scored --rows 100000 --rows 1000000 $(ARGS)
 
 soak: .venv/.installed
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m soak --timeout 7200 $(ARGS)

@@ -14,7 +14,7 @@ from typing import Annotated
 import polars as pl
 import typer
 
-from bench import canned, command_start, databases, matching, over_http
+from bench import canned, command_start, databases, match_quality, matching, over_http
 from bench.report import Line, table
 
 
@@ -28,6 +28,7 @@ class Part(StrEnum):
     SANDBOXES = "sandboxes"
     CANNED = "canned"
     MATCHING = "matching"
+    SCORED = "scored"
     START = "start"
 
 
@@ -49,10 +50,14 @@ def main(
     ] = JOBS,
     on: Annotated[list[Kind] | None, typer.Option(help="Which databases; may be given several times.")] = None,
     part: Annotated[
-        list[Part] | None, typer.Option(help="What to measure; may be given several times. All, if none is given.")
+        list[Part] | None,
+        typer.Option(
+            help="What to measure; may be given several times. Without, all but scored, which fetches data sets."
+        ),
     ] = None,
     customers: Annotated[int, typer.Option(min=1, help="How many customers between the sandboxes.")] = 3_000,
     records: Annotated[int, typer.Option(min=1, help="How many records for the canned answers.")] = 20_000,
+    people: Annotated[int, typer.Option(min=1, help="How many people are matched by scores with as many.")] = 100_000,
     repeat: Annotated[int, typer.Option(min=1, help="How often short jobs are repeated; the median counts.")] = 3,
 ) -> None:
     """Measure speed as ratios to plain loops and bare requests in the same run, and print a table."""
@@ -60,12 +65,13 @@ def main(
         raise typer.BadParameter(f"{job} is none of A, AB, AC, ABC", param_hint="--job")
     began = time.monotonic()
     print(_surroundings(), end="\n\n", flush=True)
-    parts = part or list(Part)
+    parts = part or [one for one in Part if one is not Part.SCORED]
     measures: dict[Part, Callable[[], Iterator[Line]]] = {
         Part.DATABASES: lambda: _databases(on or list(Kind), rows or SIZES, job, repeat),
         Part.SANDBOXES: lambda: over_http.measure(customers, repeat),
         Part.CANNED: lambda: canned.measure(records, repeat),
         Part.MATCHING: lambda: _matching(rows or SIZES, repeat),
+        Part.SCORED: lambda: match_quality.measure(people),
         Part.START: lambda: command_start.measure(2 * repeat + 1),
     }
     lines = [line for name, measure in measures.items() if name in parts for line in measure()]

@@ -13,14 +13,14 @@ from datetime import datetime
 from typing import Any
 
 import polars as pl
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, exists, func, insert, or_, select, update
 
 from twinrow.model.errors import UnknownName
 from twinrow.model.sides import Side
 from twinrow.store.bulk import delete_in, insert_frame, select_in, update_frame
 from twinrow.store.keys import decode_key, decode_keys, encode_all, encode_keys
 from twinrow.store.mappings import StoredMapping
-from twinrow.store.tables import match_scored, match_weights, proposals
+from twinrow.store.tables import couplings, match_scored, match_weights, proposals
 
 OPEN, ACCEPTED, REJECTED = "open", "accepted", "rejected"
 STATES = (OPEN, ACCEPTED, REJECTED)
@@ -132,8 +132,16 @@ def count_proposals(connection: Connection, mappings: Sequence[StoredMapping], s
     return int(connection.execute(select(func.count()).where(_chosen(mappings, state))).scalar_one())
 
 
-def _chosen(mappings: Sequence[StoredMapping], state: str) -> Any:
-    return proposals.c.mapping_id.in_([mapping.id for mapping in mappings]) & (proposals.c.state == state)
+def _chosen(mappings: Sequence[StoredMapping], state: str) -> ColumnElement[bool]:
+    """Proposals in a state; an open one of a record that was coupled in another way is none any more."""
+    chosen = proposals.c.mapping_id.in_([mapping.id for mapping in mappings]) & (proposals.c.state == state)
+    if state != OPEN:
+        return chosen
+    taken = [
+        exists().where(couplings.c.mapping_id == proposals.c.mapping_id, couplings.c[key] == proposals.c[key])
+        for key in _PAIR
+    ]
+    return chosen & ~or_(*taken)
 
 
 def get_proposals(connection: Connection, mappings: Sequence[StoredMapping], numbers: Sequence[int]) -> list[Proposal]:

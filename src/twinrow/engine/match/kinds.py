@@ -32,11 +32,11 @@ _BY_NAME: tuple[tuple[Compare, str], ...] = (
         Compare.NUMBER,
         r"zip|post ?code|postal|vat|tax|registration|iban|street ?(no|number)|account ?number|\bno\b|\bnumber\b|\bcode\b",
     ),
-    (Compare.ADDRESS, r"address|street|\bline ?\d"),
     (
         Compare.NAME,
         r"first ?name|last ?name|sur ?name|given ?name|middle ?name|full ?name|contact|person|city|town|suburb|county",
     ),
+    (Compare.ADDRESS, r"address|street|\bline ?\d"),
     (Compare.COMPANY, r"name|company|organi[sz]ation"),
 )
 """The first that fits one of a field's names says its kind."""

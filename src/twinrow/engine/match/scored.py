@@ -61,7 +61,7 @@ CERTAIN = 0.999
 OWN_BITS, CONTRADICTIONS = 8.0, 1
 """And only if the fields that records do not share say so much, and no more of them than that speak against it: members of a
 family, and branches of a company, have all the rest in common."""
-LIKELY = 0.05
+LIKELY = 0.01
 """From this probability on a pair is proposed."""
 
 _GROWN = 2

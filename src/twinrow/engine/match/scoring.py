@@ -29,8 +29,8 @@ OWN = "own"
 AGAINST = "against"
 """The column that counts how many of these fields speak clearly against a match."""
 
-_PORTION = 20_000
-"""So many local records are held against their candidates at a time."""
+_PAIRS_AT_ONCE = 250_000
+"""So many pairs, or a little more, are compared at a time."""
 _SAMPLED = 20_000
 """Weights are estimated from the candidates of so many local records."""
 _RANDOM = 300_000
@@ -77,7 +77,8 @@ def _training(found: list[Found]) -> list[Found]:
 def score(stock: Stock, found: list[Found], weights: Weights) -> Iterator[pl.DataFrame]:
     """Yield the pairs that could be matches at all: the pair's columns, `level.i`, `bits.i` and `score`."""
     floor = np.log2(max(stock.count(Side.LOCAL), stock.count(Side.INTEGRATION), 1)) - _FAR_BELOW
-    for pairs in portions(found, stock.count(Side.LOCAL), _PORTION):
+    each = sum(one.pairs for one in found) / max(stock.count(Side.LOCAL), 1)
+    for pairs in portions(found, stock.count(Side.LOCAL), max(int(_PAIRS_AT_ONCE / max(each, 1)), 1)):
         scored = weigh(stock, compare(stock, pairs), weights)
         yield scored.filter(pl.col(SCORE) > floor)
 

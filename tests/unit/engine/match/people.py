@@ -190,6 +190,6 @@ class People:
         return [self.add(side, self.person()) for _ in range(count)]
 
 
-def people_pair(**more: object) -> MemoryPair:
+def people_pair(store: str = "sqlite://") -> MemoryPair:
     """Return a pair of systems for people."""
-    return MemoryPair(person_mapping(**more), local_tables=(PEOPLE,), integration_tables=(PERSONS,))
+    return MemoryPair(person_mapping(), local_tables=(PEOPLE,), integration_tables=(PERSONS,), store=store)

@@ -99,6 +99,28 @@ def test_members_of_a_family_are_not_coupled(people: People) -> None:
     assert wrong(people) == {}
 
 
+def test_who_was_coupled_in_another_way_is_not_on_the_list_any_more(people: People) -> None:
+    people.both(80)
+    people.pair.workspace.match_scored("PERSON", only_propose=True)
+    (pair, _), *others = proposed(people).items()
+    people.pair.couple(*pair, "PERSON")
+    assert not any(pair[0] == local or pair[1] == other for local, other in proposed(people))
+    assert people.pair.workspace.number_of_proposals("PERSON") == len(proposed(people)) <= len(others)
+
+
+def test_the_store_may_be_on_postgresql(postgres_url: str) -> None:
+    with people_pair(store=postgres_url) as pair:
+        people = People(pair)
+        people.both(80)
+        pair.workspace.match_scored("PERSON", only_propose=True)
+        numbers = list(proposed(people).values())
+        pair.workspace.reject_proposals(numbers[:1])
+        assert pair.workspace.accept_proposals(mapping="PERSON", above=0.9).refused == {}
+        assert pair.workspace.match_scored("PERSON").fresh == {Side.LOCAL: 0, Side.INTEGRATION: 0}
+        assert wrong(people) == {}
+        assert len(coupled(people)) > 70
+
+
 def test_a_rejected_pair_is_not_proposed_again(people: People) -> None:
     people.both(100)
     people.pair.workspace.match_scored("PERSON", only_propose=True)
