@@ -227,6 +227,12 @@ class FieldMapping(_Value):
         if len({str(value) for value in self.values.values()}) != len(self.values):
             message = "two local values lead to one integration value, so that the way back could not be told"
             found.append(Contradiction(("values",), message))
+        if self.compare not in (None, Compare.NONE):
+            found += [
+                Contradiction(("compare",), f"a field with {key} is not compared by how alike its values are")
+                for key in ("values", "related_mapping")
+                if getattr(self, key)
+            ]
         one_way = self.direction is not Direction.BIDIRECTIONAL
         if one_way and self.transformation_direction not in (None, self.direction.value):
             message = "the transformation_direction of a one-way field is its direction"

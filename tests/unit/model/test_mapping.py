@@ -124,6 +124,17 @@ def test_the_passes_in_which_rules_apply(
             ("transformation_direction",),
             "is its direction",
         ),
+        (
+            {"local": "a", "integration": "b", "compare": "name", "values": {"x": "y"}},
+            ("compare",),
+            "is not compared by how alike",
+        ),
+        (
+            {"local": "a", "integration": "b", "compare": "text", "related_mapping": "ITEM"},
+            ("compare",),
+            "a field with related_mapping",
+        ),
+        ({"local": "a", "constant": 5, "direction": "from_integration", "compare": "text"}, ("compare",), "no compare"),
     ],
 )
 def test_contradictions_within_a_field_mapping(given: dict[str, Any], place: tuple[str, ...], message: str) -> None:

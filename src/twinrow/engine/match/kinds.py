@@ -54,10 +54,10 @@ def compared_fields(mapping: TableMapping, plans: Sequence[FieldPlan]) -> list[t
         if plan.derived is not None or plan.is_constant or asked is Compare.NONE:
             continue
         types = {plan.field(side).type for side in Side}
-        if asked is not None and not (types <= _COMPARABLE and _plain(plan)):
+        if asked is not None and not types <= _COMPARABLE:
             raise ConfigurationError(
                 f"{plan.caption} cannot be compared as {asked.value}",
-                cause="Only texts, numbers and dates that are carried as they are can be.",
+                cause="Only texts, numbers and dates can be.",
                 remedy="Take compare out of its field mapping, or say none.",
                 field=plan.key,
             )

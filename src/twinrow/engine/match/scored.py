@@ -28,7 +28,7 @@ from twinrow.engine.match.job import CouplingJob
 from twinrow.engine.match.kinds import as_criteria, compared_fields
 from twinrow.engine.match.measures import LEVELS, UNKNOWN
 from twinrow.engine.match.patterns import level
-from twinrow.engine.match.scoring import AGAINST, OWN, PROBABILITY, SCORE, bits, judge, learn, score
+from twinrow.engine.match.scoring import AGAINST, OWN, PLACED, PROBABILITY, SCORE, bits, judge, learn, score
 from twinrow.engine.match.stock import DIGEST, FRESH, Compared, Stock, said
 from twinrow.engine.match.values import SideValues, value
 from twinrow.engine.match.weights import Weights
@@ -58,9 +58,9 @@ Progress = Callable[[str, int], None]
 
 CERTAIN = 0.999
 """From this probability on a pair is coupled by itself."""
-OWN_BITS, CONTRADICTIONS = 8.0, 1
-"""And only if the fields that records do not share say so much, and no more of them than that speak against it: members of a
-family, and branches of a company, have all the rest in common."""
+OWN_BITS, CONTRADICTIONS, PLACE_BITS = 8.0, 1, -4.0
+"""And only if the fields that records do not share say so much, no more of them than that speak against it, and what tells a
+place does not speak against it by more than this: members of a family, and branches of a company, have the rest in common."""
 LIKELY = 0.01
 """From this probability on a pair is proposed."""
 
@@ -258,6 +258,7 @@ class ScoredMatching:
             **{bits(index): pl.Float64() for index in fields},
             SCORE: pl.Float64(),
             OWN: pl.Float64(),
+            PLACED: pl.Float64(),
             AGAINST: pl.Int32(),
         }
         return pl.DataFrame(schema=schema)
@@ -284,7 +285,8 @@ _PAIR = ["local_id", "integration_id"]
 def is_certain() -> pl.Expr:
     """Return which judged pairs are coupled without asking anybody."""
     alone = (pl.col(OWN) >= OWN_BITS) & (pl.col(AGAINST) <= CONTRADICTIONS)
-    return (pl.col(PROBABILITY) >= CERTAIN) & alone.fill_null(False)
+    here = pl.col(PLACED) >= PLACE_BITS
+    return (pl.col(PROBABILITY) >= CERTAIN) & (alone & here).fill_null(False)
 
 
 def _still_open(stock: Stock, proposals: pl.DataFrame) -> tuple[pl.DataFrame, list[int]]:

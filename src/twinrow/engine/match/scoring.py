@@ -26,8 +26,10 @@ SCORE = "score"
 PROBABILITY = "probability"
 OWN = "own"
 """The column of the weights together of those fields that records of different people do not share."""
+PLACED = "placed"
+"""The column of the weights together of those that tell a place."""
 AGAINST = "against"
-"""The column that counts how many of these fields speak clearly against a match."""
+"""The column that counts how many of the unshared fields speak clearly against a match."""
 
 _PAIRS_AT_ONCE = 250_000
 """So many pairs, or a little more, are compared at a time."""
@@ -86,6 +88,7 @@ def score(stock: Stock, found: list[Found], weights: Weights) -> Iterator[pl.Dat
 def weigh(stock: Stock, patterns: pl.DataFrame, weights: Weights) -> pl.DataFrame:
     """Add `bits.i` and their sum, `score`, to patterns, and what the fields say that belong to a record alone."""
     own = [index for index, field in enumerate(stock.fields) if field.shared is None]
+    placed = [index for index, field in enumerate(stock.fields) if field.shared is Shared.PLACE]
     records = stock.count(Side.LOCAL) + stock.count(Side.INTEGRATION)
     columns = []
     for index in range(len(stock.fields)):
@@ -103,6 +106,7 @@ def weigh(stock: Stock, patterns: pl.DataFrame, weights: Weights) -> pl.DataFram
     return weighed.with_columns(
         pl.sum_horizontal(bits(index) for index in range(len(stock.fields))).alias(SCORE),
         pl.sum_horizontal(pl.lit(0.0), *(bits(index) for index in own)).alias(OWN),
+        pl.sum_horizontal(pl.lit(0.0), *(bits(index) for index in placed)).alias(PLACED),
         pl.sum_horizontal(pl.lit(0), *((pl.col(bits(index)) < _AGAINST).cast(pl.Int32) for index in own)).alias(
             AGAINST
         ),

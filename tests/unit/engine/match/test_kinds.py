@@ -7,6 +7,7 @@ import pytest
 from twinrow.engine.fields import plan_fields
 from twinrow.engine.match.kinds import compared_fields
 from twinrow.engine.match.stock import Shared
+from twinrow.model.errors import ConfigurationError
 from twinrow.model.mapping import Compare, TableMapping
 from twinrow.model.sides import Side
 from twinrow.model.tables import Field, FieldType, Table
@@ -14,10 +15,14 @@ from twinrow.testing.pair import field
 
 
 def compared(
-    local: str, integration: str, caption: str = "", kind: FieldType = FieldType.TEXT
+    local: str,
+    integration: str,
+    caption: str = "",
+    kind: FieldType = FieldType.TEXT,
+    asked: Compare | None = None,
 ) -> tuple[str, str | None]:
     """Return as what a field is compared, and what it shares; "" where it is not."""
-    row = field(local, integration, caption=caption)
+    row = field(local, integration, caption=caption, compare=asked)
     other = field("other", "else")
     mapping = TableMapping(name="M", local_table="a", integration_table="b", fields=(row, other))
     tables = {
@@ -65,3 +70,16 @@ def test_what_tells_people_nothing_is_not_compared(kind: FieldType) -> None:
 
 def test_a_date_is_a_date_whatever_it_is_called() -> None:
     assert compared("since", "firstseen", kind=FieldType.DATE) == ("date", None)
+
+
+def test_what_is_said_in_the_mapping_counts() -> None:
+    assert compared("name", "title", asked=Compare.NAME) == ("name", None)
+    assert compared("name", "title", asked=Compare.NONE) == ("", None)
+    assert compared("amount", "total", kind=FieldType.INTEGER) == ("", None)
+    assert compared("amount", "total", kind=FieldType.INTEGER, asked=Compare.NUMBER) == ("number", None)
+
+
+def test_a_field_that_cannot_be_compared_so_is_named() -> None:
+    with pytest.raises(ConfigurationError, match="blocked cannot be compared as name") as error:
+        compared("blocked", "statecode", kind=FieldType.BOOLEAN, asked=Compare.NAME)
+    assert "say none" in str(error.value.remedy)

@@ -99,6 +99,36 @@ def test_members_of_a_family_are_not_coupled(people: People) -> None:
     assert wrong(people) == {}
 
 
+def test_who_has_another_address_has_moved_or_is_another_branch_so_a_person_decides(people: People) -> None:
+    people.both(150)
+    moved = []
+    for _ in range(10):
+        person, elsewhere = people.person(), people.person()
+        there = {name: elsewhere[name] for name in ("street", "city", "postCode")}
+        local = people.add(Side.LOCAL, person | {"city": "Springfield"})
+        moved.append((local, people.add(Side.INTEGRATION, person | there | {"city": "Oakdale"})))
+    people.pair.workspace.match_scored("PERSON")
+    assert not coupled(people).keys() & {local for local, _ in moved}
+    assert set(moved) <= proposed(people).keys()
+
+
+def test_what_is_broken_off_is_finished_by_the_next_one(people: People) -> None:
+    people.both(120)
+
+    def break_off(what: str, _count: int) -> None:
+        if what == "pairs coupled":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        people.pair.workspace.match_scored("PERSON", progress=break_off)
+    before = len(coupled(people))
+    result = people.pair.workspace.match_scored("PERSON")
+    assert before > 0
+    assert len(coupled(people)) == before + result.coupled
+    assert wrong(people) == {}
+    assert people.same.items() <= coupled(people).items() | proposed(people).keys()
+
+
 def test_who_was_coupled_in_another_way_is_not_on_the_list_any_more(people: People) -> None:
     people.both(80)
     people.pair.workspace.match_scored("PERSON", only_propose=True)
@@ -238,15 +268,6 @@ def test_a_mapping_without_anything_to_compare_says_so() -> None:
         pytest.raises(ConfigurationError, match="no field by which"),
     ):
         pair.workspace.match_scored("CUSTOMER")
-
-
-def test_a_field_that_cannot_be_compared_so_is_named(people: People) -> None:
-    rows = [
-        row.model_copy(update={"values": {"a": "b"}, "compare": Compare.NAME}) for row in person_mapping().fields[:1]
-    ]
-    people.pair.set_mapping(person_mapping(fields=(*rows, *person_mapping().fields[1:])))
-    with pytest.raises(ConfigurationError, match="firstName cannot be compared as name"):
-        people.pair.workspace.match_scored("PERSON")
 
 
 def test_unknown_proposals_and_states_are_named(people: People) -> None:
