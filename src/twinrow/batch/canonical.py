@@ -28,6 +28,8 @@ _ESCAPES = (
     (_SAME, "\x1b4"),
     ("\x00", "\x1b5"),  # PostgreSQL keeps no NUL in a text
 )
+_PLAIN = pl.lit([plain for plain, _ in _ESCAPES])
+_CODES = pl.lit([code for _, code in _ESCAPES])
 _SPECIAL = "[\x00\x01\x02\x03\x1b\x1f]"
 
 
@@ -51,10 +53,8 @@ def canonical(value: pl.Expr, field: Field) -> pl.Expr:
 
 
 def _escape(text: pl.Expr) -> pl.Expr:
-    escaped = text
-    for plain, code in _ESCAPES:
-        escaped = escaped.str.replace_all(plain, code, literal=True)
     # Control characters are rare: the expression with the replacements only counts where there is one.
+    escaped = text.str.replace_many(_PLAIN, _CODES)
     return pl.when(text.str.contains(_SPECIAL)).then(escaped).otherwise(text)
 
 

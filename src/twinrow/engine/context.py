@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
@@ -10,6 +10,7 @@ from hashlib import blake2b
 from typing import Any, Literal
 
 import msgspec
+import polars as pl
 from sqlalchemy import Connection
 
 from twinrow.batch.hooks import HookContext, Rule
@@ -88,7 +89,7 @@ class EngineSettings:
     token no longer held or its answer was missing.
     """
 
-    page_rows: int = 20_000
+    page_rows: int = 10_000
     attempts: int = 5
     heartbeat: timedelta = timedelta(seconds=10)
     delete_check_interval: timedelta = timedelta(hours=24)
@@ -281,6 +282,16 @@ class PassContext(ReadContext):
     job: JobRow
     shape: int
     """The number of the shape in which this run writes bases."""
+
+    @cached_property
+    def _expressions(self) -> dict[str, Sequence[pl.Expr]]:
+        return {}
+
+    def once(self, name: str, make: Callable[[], Sequence[pl.Expr]]) -> Sequence[pl.Expr]:
+        """Return expressions that are the same for every batch of the pass: making them takes as long as a small batch."""
+        if name not in self._expressions:
+            self._expressions[name] = make()
+        return self._expressions[name]
 
     @cached_property
     def keeps_undone(self) -> bool:

@@ -10,9 +10,9 @@ Adds, for each field that the pass carries, `send.i`, `conflict.i` and `refresh.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, reduce
 from operator import or_
 
 import polars as pl
@@ -33,9 +33,9 @@ DEACTIVATE = "deactivate"
 _NEVER = pl.lit(False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class DecideContext:
-    """What deciding needs to know beside the frame.
+    """What deciding needs to know beside the frame, the same for all batches of a pass.
 
     `can_create`, `prefer_source` and `prefer_destination` are Boolean expressions: where an uncoupled record may be made, and
     where the person who coupled the pair said that this side's values win as long as there is no base.
@@ -65,6 +65,33 @@ class DecideContext:
         """Whether the mapping's policy lets this pass's destination win."""
         return self.update_conflict.winner is self.pass_.destination
 
+    @cached_property
+    def carried(self) -> tuple[FieldPlan, ...]:
+        """The fields that the pass carries."""
+        return self.plans.carried(self.pass_)
+
+    # Expressions, made once: that takes as long as a small batch.
+
+    @cached_property
+    def comparing(self) -> Sequence[pl.Expr]:
+        """What has changed where, and what is equal, field by field."""
+        return _comparing(self)
+
+    @cached_property
+    def nothing_there(self) -> Sequence[pl.Expr]:
+        """The same, and what to do, for records that have no counterpart at all: there is nothing to compare."""
+        return _nothing_there(self)
+
+    @cached_property
+    def settling_fields(self) -> tuple[Sequence[pl.Expr], ...]:
+        """What to do, field by field, in steps."""
+        return _settling_fields(self)
+
+    @cached_property
+    def settling_records(self) -> tuple[pl.Expr, Sequence[pl.Expr]]:
+        """What to do with the record: the decision, and what follows from it."""
+        return _settling_records(self)
+
 
 def any_of(conditions: Iterable[pl.Expr]) -> pl.Expr:
     """Return where at least one condition holds."""
@@ -73,21 +100,18 @@ def any_of(conditions: Iterable[pl.Expr]) -> pl.Expr:
 
 def decide(frame: pl.DataFrame, context: DecideContext) -> pl.DataFrame:
     """Decide every record of a frame that has been paired and carried."""
-    carried = context.plans.carried(context.pass_)
     if frame.select((pl.col(c.COUPLING).is_null() & pl.col(c.DESTINATION_ID).is_null()).all()).item():
-        return _settle_records(_with_nothing_there(frame, carried), context, carried)
-    frame = _compare(frame, context, carried)
-    frame = _settle_fields(frame, context, carried)
-    return _settle_records(frame, context, carried)
+        frame = frame.with_columns(context.nothing_there)
+    else:
+        frame = _settle_fields(frame.with_columns(context.comparing), context)
+    decision, following = context.settling_records
+    return frame.with_columns(decision).with_columns(following)
 
 
-def _with_nothing_there(frame: pl.DataFrame, carried: Sequence[FieldPlan]) -> pl.DataFrame:
-    """Add the columns of fields to records that have no counterpart at all: there is nothing to compare."""
+def _nothing_there(context: DecideContext) -> list[pl.Expr]:
     there = (_changed, _unknown)
     nothing = (_changed_there, _equal, _by_policy, c.send, c.conflict, c.aside, c.refresh)
-    return frame.with_columns(
-        pl.lit(name in there).alias(name(plan.index)) for plan in carried for name in (*there, *nothing)
-    )
+    return [pl.lit(name in there).alias(name(plan.index)) for plan in context.carried for name in (*there, *nothing)]
 
 
 # Per field: has it changed on the source, on the destination, and is what would be written there already?
@@ -123,9 +147,9 @@ def _by_policy(index: int) -> str:
     return f"by_policy.{index}"
 
 
-def _compare(frame: pl.DataFrame, context: DecideContext, carried: Sequence[FieldPlan]) -> pl.DataFrame:
+def _comparing(context: DecideContext) -> list[pl.Expr]:
     flags: list[pl.Expr] = []
-    for plan in carried:
+    for plan in context.carried:
         i = plan.index
         base_source, base_destination = pl.col(c.base_source(i)), pl.col(c.base_destination(i))
         unknown = base_source.is_null() | base_destination.is_null()
@@ -144,10 +168,18 @@ def _compare(frame: pl.DataFrame, context: DecideContext, carried: Sequence[Fiel
             (pl.col(c.FETCHED) & (pl.col(c.found(i)) != base_destination)).fill_null(False).alias(_changed_there(i)),
             equal.alias(_equal(i)),
         ]
-    return frame.with_columns(flags)
+    return flags
 
 
-def _settle_fields(frame: pl.DataFrame, context: DecideContext, carried: Sequence[FieldPlan]) -> pl.DataFrame:
+def _settle_fields(frame: pl.DataFrame, context: DecideContext) -> pl.DataFrame:
+    left_blank = {plan.index for plan in context.carried if c.left_blank(plan.index) in frame.columns}
+    for step in _settling_fields(context, left_blank) if left_blank else context.settling_fields:
+        frame = frame.with_columns(step)
+    return frame
+
+
+def _settling_fields(context: DecideContext, left_blank: Collection[int] = ()) -> tuple[Sequence[pl.Expr], ...]:
+    carried = context.carried
     updatable = [plan for plan in carried if takes_part(plan)]
     record_changed = any_of(pl.col(_changed(plan.index)) for plan in updatable if not plan.is_constant)
     both_sides = [plan for plan in updatable if plan.bidirectional]
@@ -164,12 +196,12 @@ def _settle_fields(frame: pl.DataFrame, context: DecideContext, carried: Sequenc
         if not takes_part(plan):
             send = _NEVER
         elif plan.is_constant:
-            send = _NEVER  # written along with others: see `_with_constants`
+            send = _NEVER  # written along with others: see `_constants`
         elif context.unconditional:
             send = ~pl.col(c.unresolved(i)) if plan.leaves_alone(context.pass_) else pl.lit(True)
-            send = send & ~_left_blank(frame, i)
+            send = send & ~_left_blank(i, left_blank)
         elif context.forced:
-            send = ~equal & ~_left_blank(frame, i)
+            send = ~equal & ~_left_blank(i, left_blank)
         elif not plan.bidirectional:
             send = record_changed & ~equal & ~held & ~_kept(context, i)
         else:
@@ -203,18 +235,17 @@ def _settle_fields(frame: pl.DataFrame, context: DecideContext, carried: Sequenc
             (by_policy & ~not_null).alias(_by_policy(i)),
             (equal | not_null | plan.is_constant | (not takes_part(plan))).alias(c.refresh(i)),
         ]
-    frame = _with_whole_groups(frame.with_columns(results), both_sides)
-    return _with_constants(frame, context, carried)
+    return results, _whole_groups(both_sides), _constants(context, carried)
 
 
-def _left_blank(frame: pl.DataFrame, index: int) -> pl.Expr:
+def _left_blank(index: int, left_blank: Collection[int]) -> pl.Expr:
     """Return where the source still has the blank that the opposite pass left there for a reference it could not resolve."""
-    if c.left_blank(index) not in frame.columns:
+    if index not in left_blank:
         return _NEVER
     return pl.col(c.left_blank(index)) & ~pl.col(_changed(index))
 
 
-def _with_whole_groups(frame: pl.DataFrame, both_sides: Sequence[FieldPlan]) -> pl.DataFrame:
+def _whole_groups(both_sides: Sequence[FieldPlan]) -> list[pl.Expr]:
     """Send all members of a group when one is sent: a system's own logic may clear the others when it takes that one."""
     together = []
     for plan in both_sides:
@@ -223,7 +254,7 @@ def _with_whole_groups(frame: pl.DataFrame, both_sides: Sequence[FieldPlan]) -> 
             carriable = pl.col(c.problem(plan.index)).is_null() & ~pl.col(c.unresolved(plan.index))
             carriable = carriable & ~pl.col(c.conflict(plan.index))
             together.append((pl.col(c.send(plan.index)) | (any_sent & carriable)).alias(c.send(plan.index)))
-    return frame.with_columns(together)
+    return together
 
 
 def takes_part(plan: FieldPlan) -> bool:
@@ -261,12 +292,10 @@ def _record_conflict(context: DecideContext, both_sides: Sequence[FieldPlan], ch
     return changed & changed_there & differs
 
 
-def _with_constants(frame: pl.DataFrame, context: DecideContext, carried: Sequence[FieldPlan]) -> pl.DataFrame:
+def _constants(context: DecideContext, carried: Sequence[FieldPlan]) -> list[pl.Expr]:
     """Send constants whenever the record is written anyway."""
     others = any_of(pl.col(c.send(plan.index)) for plan in carried if not plan.is_constant)
-    return frame.with_columns(
-        (others & ~_kept(context, plan.index)).alias(c.send(plan.index)) for plan in carried if plan.is_constant
-    )
+    return [(others & ~_kept(context, plan.index)).alias(c.send(plan.index)) for plan in carried if plan.is_constant]
 
 
 def _kept(context: DecideContext, index: int) -> pl.Expr:
@@ -277,7 +306,8 @@ def _kept(context: DecideContext, index: int) -> pl.Expr:
 # Per record.
 
 
-def _settle_records(frame: pl.DataFrame, context: DecideContext, carried: Sequence[FieldPlan]) -> pl.DataFrame:
+def _settling_records(context: DecideContext) -> tuple[pl.Expr, list[pl.Expr]]:
+    carried = context.carried
     creating = pl.col(c.COUPLING).is_null() & pl.col(c.DESTINATION_ID).is_null()
     # A pass that carries no field makes no records: they would be empty.
     restores = context.deletion_conflict is DeletionConflict.RESTORE and carried
@@ -329,7 +359,6 @@ def _settle_records(frame: pl.DataFrame, context: DecideContext, carried: Sequen
         .then(int(Decision.DESTINATION_CHANGED))
         .otherwise(int(Decision.UNCHANGED))
     )
-    frame = frame.with_columns(decision.cast(pl.Int64).alias(c.DECISION))
     decided = pl.col(c.DECISION)
     stands_aside = Outcome.SKIPPED if context.conflict_scope is ConflictScope.RECORD else Outcome.IGNORED
     left_out = Outcome.SKIPPED if context.named else Outcome.IGNORED
@@ -362,7 +391,7 @@ def _settle_records(frame: pl.DataFrame, context: DecideContext, carried: Sequen
         )
         .then(pl.lit(UPDATE))
     )
-    return frame.with_columns(
+    following = [
         decided.replace_strict({int(k): v.value for k, v in outcomes.items()}, return_dtype=pl.String).alias(c.OUTCOME),
         decided.replace_strict(
             {int(k): v.value for k, v in reasons.items()}, default=None, return_dtype=pl.String
@@ -376,7 +405,8 @@ def _settle_records(frame: pl.DataFrame, context: DecideContext, carried: Sequen
         .when(decided == int(Decision.CONFLICT))
         .then(_first_conflict(carried))
         .alias(c.PROBLEM_FIELD),
-    )
+    ]
+    return decision.cast(pl.Int64).alias(c.DECISION), following
 
 
 def _problem(plan: FieldPlan, pass_: Pass, making: pl.Expr) -> tuple[pl.Expr, pl.Expr, pl.Expr]:

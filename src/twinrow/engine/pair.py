@@ -144,6 +144,8 @@ def join_bases(context: ReadContext, frame: pl.DataFrame) -> pl.DataFrame:
 
 def _among(unresolved: pl.DataFrame, plan: FieldPlan) -> pl.Expr:
     """Return where the coupling has an unresolved reference in this field."""
+    if unresolved.is_empty():
+        return pl.lit(False)
     numbers = unresolved.filter(pl.col("field") == plan.identity).get_column("coupling_id")
     return pl.col(c.COUPLING).is_in(numbers.implode()).fill_null(False)
 

@@ -10,9 +10,10 @@ at field by field the next time.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 
 import polars as pl
 from sqlalchemy import Connection
@@ -113,11 +114,13 @@ def settle(context: PassContext, batch: Batch, stage: str, cursor: str | None) -
 # What became of each record.
 
 
+@cache
 def written() -> pl.Expr:
     """Return where the record's write was carried out and answered."""
     return (pl.col("@status") == Status.WRITTEN.value).fill_null(False)
 
 
+@cache
 def deactivated() -> pl.Expr:
     """Return where the record's counterpart was marked as given up, instead of being deleted."""
     return ((pl.col(c.WRITE) == DEACTIVATE) & written()).fill_null(False)
@@ -280,11 +283,19 @@ def _settled_side(context: PassContext, side: Side, new: str, now: str) -> pl.Ex
 
 
 def _with_new_bases(context: PassContext, frame: pl.DataFrame) -> pl.DataFrame:
-    frame = frame.with_columns(
+    frame = frame.with_columns(context.once("new bases", lambda: _new_bases(context)))
+    return frame.with_columns(context.once("new versions", lambda: _new_versions(context)))
+
+
+def _new_bases(context: PassContext) -> list[pl.Expr]:
+    return [
         *(_new_source(context, plan).alias(f"new_source.{plan.index}") for plan in context.plans.plans),
         *(_new_destination(context, plan).alias(f"new_destination.{plan.index}") for plan in context.plans.plans),
         *(_actual(context, plan).alias(f"actual.{plan.index}") for plan in context.plans.plans),
-    )
+    ]
+
+
+def _new_versions(context: PassContext) -> list[pl.Expr]:
     destination_version = (
         pl.when(written()).then(pl.col("@written_version")).otherwise(pl.col(c.TOKEN))
         if context.destination.capabilities.version_checks
@@ -296,12 +307,12 @@ def _with_new_bases(context: PassContext, frame: pl.DataFrame) -> pl.DataFrame:
     open_still = pl.col(c.DECISION) == int(Decision.CONFLICT)
     source_modified = [pl.col(MODIFIED_AT).dt.epoch("us")]
     destination_modified = [pl.col("@written_modified_at").dt.epoch("us"), pl.col(c.FOUND_MODIFIED_AT).dt.epoch("us")]
-    return frame.with_columns(
+    return [
         pl.when(source).then(pl.col(VERSION)).alias("@new_source_version"),
         pl.when(destination).then(destination_version).alias("@new_destination_version"),
         _newest(c.SOURCE_MODIFIED_AT, source_modified, open_still).alias("@new_source_modified"),
         _newest(c.DESTINATION_MODIFIED_AT, destination_modified, open_still).alias("@new_destination_modified"),
-    )
+    ]
 
 
 def _newest(known: str, further: Sequence[pl.Expr], unmoved: pl.Expr) -> pl.Expr:
@@ -418,13 +429,16 @@ def _store_journal(connection: Connection, context: PassContext, frame: pl.DataF
         _journal_recovered(connection, context, frame, told, now)
     made = pl.col("@made")
     deleted = (pl.col(c.OUTCOME) == Outcome.DELETED.value) & ~deactivated()
-    entries = [
-        ("create", _journal_rows(frame.filter(written() & made), _made_columns(context, frame))),
-        ("update", _journal_rows(frame.filter(written() & ~made & ~deleted), _updated_columns(context, frame))),
-        ("delete", _journal_rows(frame.filter(deleted), _deleted_columns(context))),
+    entries: list[tuple[str, pl.Expr, Callable[[PassContext, pl.DataFrame], list[pl.Expr]]]] = [
+        ("create", written() & made, _made_columns),
+        ("update", written() & ~made & ~deleted, _updated_columns),
+        ("delete", deleted, _deleted_columns),
     ]
-    for kind, entry in entries:
-        add_entry(connection, context.mapping.id, context.shared.run.id, context.pass_, kind, now, entry)
+    for kind, here, columns in entries:
+        rows = frame.filter(here)
+        if rows.height:
+            entry = _journal_rows(rows, columns(context, rows))
+            add_entry(connection, context.mapping.id, context.shared.run.id, context.pass_, kind, now, entry)
 
 
 def _journal_rows(frame: pl.DataFrame, columns: Sequence[pl.Expr]) -> pl.DataFrame:
@@ -460,7 +474,7 @@ def _unmapped_columns(context: PassContext, frame: pl.DataFrame) -> list[pl.Expr
     return columns
 
 
-def _deleted_columns(context: PassContext) -> list[pl.Expr]:
+def _deleted_columns(context: PassContext, frame: pl.DataFrame) -> list[pl.Expr]:  # noqa: ARG001
     """Return what a deleted record held in the mapped fields."""
     columns: list[pl.Expr] = []
     for plan in context.plans.plans:
@@ -513,9 +527,10 @@ def _store_conflicts(connection: Connection, context: PassContext, frame: pl.Dat
     looked_at = frame.filter(pl.col("@settled") & pl.col(c.COUPLING).is_not_null())
     source, destination = context.pass_.source.value, context.pass_.destination.value
     parts = []
-    for plan in context.carried:
+    in_conflict = looked_at.filter(pl.col(c.DECISION) == int(Decision.CONFLICT))
+    for plan in context.carried if in_conflict.height else ():
         i = plan.index
-        clashing = looked_at.filter(pl.col(c.conflict(i)) & (pl.col(c.DECISION) == int(Decision.CONFLICT)))
+        clashing = in_conflict.filter(pl.col(c.conflict(i)))
         if clashing.is_empty():
             continue
         parts.append(

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from functools import partial
+from functools import cached_property, partial
 
 import polars as pl
 
@@ -391,36 +391,37 @@ class Stages:
     def _decide(self, frame: pl.DataFrame, hooks: HookContext) -> pl.DataFrame:
         context = self.context
         mapping = context.mapping.mapping
-        state = pl.col(c.STATE).fill_null(0)
-        again = pl.col(PENDING + "message").is_not_null() & (
-            context.destination.capabilities.can_create and bool(context.carried)
-        )
         if context.keeps_undone:
             frame = mark_kept(context, frame)
-        decided = decide(
-            frame,
-            DecideContext(
-                context.pass_,
-                context.plans,
-                update_conflict=mapping.update_conflict_resolution,
-                deletion_conflict=mapping.deletion_conflict_resolution,
-                conflict_scope=mapping.conflict_scope,
-                can_create=(pl.lit(context.can_create) | again) & ~pl.col(COUPLED_ELSEWHERE),
-                forced=context.options.forced,
-                unconditional=context.options.unconditional,
-                named=context.options.named,
-                prefer_source=(state & int(PREFER[context.pass_.source])) != 0,
-                prefer_destination=(state & int(PREFER[context.pass_.destination])) != 0,
-                keeps_undone=context.keeps_undone,
-            ),
-        )
-        decided = self._oscillation.stop(decided)
+        decided = self._oscillation.stop(decide(frame, self._deciding))
         making = pl.col(c.WRITE).is_in([CREATE, RESTORE]).fill_null(False)
         creates = decided.filter(making)
         if creates.is_empty():
             return self._held_to_plan(decided)
         completed = complete(creates, hooks, context.carried, mapping.templates, context.shared.rules)
         return self._held_to_plan(pl.concat([decided.filter(~making), completed], how="diagonal"))
+
+    @cached_property
+    def _deciding(self) -> DecideContext:
+        context, mapping = self.context, self.context.mapping.mapping
+        state = pl.col(c.STATE).fill_null(0)
+        again = pl.col(PENDING + "message").is_not_null() & (
+            context.destination.capabilities.can_create and bool(context.carried)
+        )
+        return DecideContext(
+            context.pass_,
+            context.plans,
+            update_conflict=mapping.update_conflict_resolution,
+            deletion_conflict=mapping.deletion_conflict_resolution,
+            conflict_scope=mapping.conflict_scope,
+            can_create=(pl.lit(context.can_create) | again) & ~pl.col(COUPLED_ELSEWHERE),
+            forced=context.options.forced,
+            unconditional=context.options.unconditional,
+            named=context.options.named,
+            prefer_source=(state & int(PREFER[context.pass_.source])) != 0,
+            prefer_destination=(state & int(PREFER[context.pass_.destination])) != 0,
+            keeps_undone=context.keeps_undone,
+        )
 
     def _work(
         self, frame: pl.DataFrame, decide_again: Callable[[pl.DataFrame], pl.DataFrame]

@@ -95,12 +95,16 @@ def _packed(frame: pl.DataFrame, fields: int) -> pl.DataFrame:
 
 def insert_bases(connection: Connection, shape: int, fields: int, frame: pl.DataFrame) -> None:
     """Store the bases of new couplings: `coupling_id` and the columns of `read_bases`."""
+    if frame.is_empty():
+        return
     packed = _packed(frame, fields).insert_column(1, pl.lit(shape).alias("shape_id"))
     insert_frame(connection, bases, packed.sort("coupling_id"))
 
 
 def update_bases(connection: Connection, shape: int, fields: int, frame: pl.DataFrame) -> None:
     """Replace the bases of couplings; those that had none get one."""
+    if frame.is_empty():
+        return
     packed = _packed(frame, fields).with_columns(pl.lit(shape).alias("shape_id"))
     known = select_in(
         connection, bases, {"coupling_id": pl.Int64()}, "coupling_id", packed.get_column("coupling_id").to_list()
