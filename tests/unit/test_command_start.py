@@ -8,7 +8,8 @@ import typer
 
 from twinrow.cli import application
 
-HEAVY = {"polars", "sqlalchemy", "httpx2", "azure", "alembic", "msgspec", "psycopg", "twinrow.engine"}
+MATCHING = {"numpy", "rapidfuzz", "anyascii"}
+HEAVY = {"polars", "sqlalchemy", "httpx2", "azure", "alembic", "msgspec", "psycopg", "twinrow.engine", *MATCHING}
 
 
 def commands(group: object, words: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -43,3 +44,8 @@ def test_the_help_of_each_command_imports_nothing_heavy() -> None:
     asked = [[*words, "--help"] for words in commands(typer.main.get_command(application)) if words]
     assert len(asked) > 25
     run(asked, HEAVY)
+
+
+def test_what_scored_matching_computes_with_is_imported_by_it_alone() -> None:
+    program = f"import sys, twinrow.workspace\nassert not {MATCHING!r} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", program], check=True)

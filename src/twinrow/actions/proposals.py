@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -14,7 +15,6 @@ from twinrow.batch.columns import ID
 from twinrow.engine.amend import Asked
 from twinrow.engine.context import RunContext
 from twinrow.engine.match.job import COUPLING, CouplingJob
-from twinrow.engine.match.scored import CERTAIN, Progress, Scored, ScoredMatching
 from twinrow.model.errors import ConfigurationError, UnknownName
 from twinrow.model.sides import Side
 from twinrow.store.couplings import by_record
@@ -31,6 +31,9 @@ from twinrow.store.proposals import (
     get_proposals,
 )
 from twinrow.store.proposals import list_proposals as stored_proposals
+
+if TYPE_CHECKING:
+    from twinrow.engine.match.scored import Progress
 
 _ALL = 10_000_000
 _AT_ONCE = 5_000
@@ -112,12 +115,16 @@ def match_scored(
     Raises `ConfigurationError` where no field can be compared, `LeaseHeld` while a run of the mapping is under way, `Stopped`,
     and what keeps a system from being read.
     """
+    # What it computes with takes its time to import; no other action needs it.
+    from twinrow.engine.match.scored import CERTAIN, ScoredMatching
+
     context.mapping(mapping)
     asked = Asked(amendment=COUPLING, asked="scored matching", who=context.who)
     with context.engine().amending(mapping, asked) as amendments:
         job = CouplingJob(amendments.shared)
         found = ScoredMatching(amendments.shared, job, progress).run(again=again, only_propose=only_propose)
-        job.finish(_message(found))
+        told = f"{found.coupled:,} pairs were coupled with a probability of {CERTAIN} or more"
+        job.finish(f"{told}, {found.proposed:,} are proposed.")
     return ScoredResult(
         mapping=mapping,
         run=amendments.run_id,
@@ -129,10 +136,6 @@ def match_scored(
         coupled=found.coupled,
         proposed=found.proposed,
     )
-
-
-def _message(found: Scored) -> str:
-    return f"{found.coupled:,} pairs were coupled with a probability of {CERTAIN} or more, {found.proposed:,} are proposed."
 
 
 def list_proposals(
