@@ -136,19 +136,21 @@ class Corrections:
         value = None if take else n.pick(["E", "F"])
         couplings = dict(workspace.couplings("CUSTOMER").select("coupling_id", "local_id").iter_rows())
         tags = {id: tag for tag, id in world.ledger.ids[Side.LOCAL].items()}
-        settling: dict[tuple[str, str], Side] = {}
+        concerned: dict[int, list[tuple[str, str]]] = {}
         for conflict in chosen:
             tag = tags.get(couplings[conflict.coupling_id], "")
-            name = conflict.field.partition("=")[0]
             whole = world.rules.scope is ConflictScope.RECORD
-            for member in MAPPED if whole else world.rules.group(name):
-                settling[tag, member] = take or Side.LOCAL
+            names = MAPPED if whole else world.rules.group(conflict.field.partition("=")[0])
+            concerned[conflict.id] = [(tag, name) for name in names]
+        winner = take or Side.LOCAL
+        settling = dict.fromkeys((cell for cells in concerned.values() for cell in cells), winner)
         work = Work(settling=settling, value=value, retried=world.pending_sources())
         world.moves += 1
         with world.ledger.working(work) as written:
-            done = workspace.resolve_conflicts(
-                [one.id for one in chosen], take=take.value if take else None, value=value
-            )
+            done = workspace.resolve_conflicts(list(concerned), take=take.value if take else None, value=value)
+        for number in done.settled:
+            # Outside the filter it is not carried at once.
+            world.ledger.given_away(winner.other, concerned[number])
         FIRED.update({"settled": len(done.settled), "not settled": len(done.refused)})
         for run in done.runs:
             assert run.state == "finished"

@@ -7,7 +7,7 @@ replaces a fresh value must have a rule of the rulebook for it. What one side ha
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -299,6 +299,10 @@ class Ledger:
         if preferred is not None:
             self.preferred[tag] = preferred
         self.without_base |= {(tag, name) for name in MAPPED}
+
+    def given_away(self, side: Side, cells: Iterable[tuple[str, str]]) -> None:
+        """Say that a person has decided, of these fields, that the other side's values replace those of a side."""
+        self.fresh -= {(side, tag, name) for tag, name in cells}
 
     def forget_base(self, name: str) -> None:
         """Say that the mapping of a field has changed."""

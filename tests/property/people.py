@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from random import Random
 
+import pytest
+
 from tests.property.ledger import Named
 from tests.property.rulebook import MAPPED, TABLES, UNMAPPED
 from tests.property.steps import Numbers
+from tests.property.tally import FIRED
 from tests.property.world import VALUES, World
+from twinrow.model.errors import CouplingRefused
 from twinrow.model.sides import Side
 
 
@@ -46,6 +50,12 @@ class People:
         if found is not None:
             name = n.pick(MAPPED)
             self._world.edit(side, found[0], {name: _value(n, name)})
+
+    def be_busy(self, n: Numbers) -> None:
+        """Make a record and change some, so that a run has something to write."""
+        self.add(n)
+        for _ in range(4):
+            self.edit(n)
 
     def edit_both(self, n: Numbers) -> None:
         """Change the same field of a record on both sides."""
@@ -86,10 +96,18 @@ class People:
         return tag
 
     def _couple(self, tag: str, use: Side | None) -> None:
-        ledger = self._world.ledger
-        ledger.coupled_by_hand(tag, use)
-        self._world.pair.couple(*(ledger.ids[side][tag] for side in Side), use=use.value if use else None)
-        self._world.moves += 1
+        """Couple both records of a tag; where one of them is outside its filter, give one of them up."""
+        world = self._world
+        local, integration = (world.ledger.ids[side][tag] for side in Side)
+        if not world.takes_part(local, integration):
+            with pytest.raises(CouplingRefused):
+                world.pair.couple(local, integration)
+            world.systems[Side.INTEGRATION].remove(TABLES[Side.INTEGRATION], integration)
+            FIRED["coupling refused"] += 1
+            return
+        world.ledger.coupled_by_hand(tag, use)
+        world.pair.couple(local, integration, use=use.value if use else None)
+        world.moves += 1
 
 
 def _value(n: Numbers, name: str) -> str:

@@ -100,6 +100,7 @@ class Runs:
         """Run while people change records at the very moment at which they are about to be written."""
         if not self._world.stormy:
             return
+        self._people.be_busy(n)
         self._world.rage(Faults(stale=n.pick([0.3, 0.6])))
         self.make(full=n.pick([False, False, True]))
         self._world.calm()
@@ -108,6 +109,7 @@ class Runs:
         """Run while answers are lost and requests come late; afterwards all of them have arrived."""
         if not self._world.stormy:
             return
+        self._people.be_busy(n)
         self._world.unclear = True
         self._world.rage(STORM)
         self.make(full=n.pick([False, False, True]))

@@ -184,7 +184,11 @@ def _write(
 
 
 def _store(amendments: Amendments, frame: pl.DataFrame, plans: dict[str, FieldPlan], winner: Side) -> None:
-    """Make the loser's values its bases, those of the whole group where there is one; the winner's differ from its own."""
+    """Make the loser's values its bases, those of the whole group where there is one; the winner's differ from its own.
+
+    That holds for members that were not named, too: one that only the loser has changed, or that was never reconciled, would
+    else count as unchanged on both sides, and stay different.
+    """
     if frame.is_empty():
         return
     shared = amendments.shared
@@ -193,7 +197,6 @@ def _store(amendments: Amendments, frame: pl.DataFrame, plans: dict[str, FieldPl
     numbers = frame.get_column("coupling_id").unique(maintain_order=True).to_list()
     present = {Side.LOCAL: c.source, Side.INTEGRATION: c.found}
     chosen = frame.group_by("coupling_id", maintain_order=True).agg(
-        pl.col("field").alias("fields"),
         pl.col("group").alias("groups"),
         pl.exclude("field", "group", "coupling_id").last(),
     )
@@ -209,14 +212,10 @@ def _store(amendments: Amendments, frame: pl.DataFrame, plans: dict[str, FieldPl
         if plan is None:
             columns += [pl.col(base_column(side, index)) for side in Side]
             continue
-        named = pl.col("fields").list.contains(plan.key)
-        with_it = named | (pl.col("groups").list.contains(plan.mapping.merge_group or plan.key)) | whole_record
+        with_it = pl.col("groups").list.contains(plan.mapping.merge_group or plan.key) | whole_record
         for side in Side:
             now, base = pl.col(present[side](index)), pl.col(base_column(side, index))
-            if side is winner:
-                kept = pl.when(named).then(unlike(now, base)).otherwise(pl.coalesce(base, now))
-            else:
-                kept = now
+            kept = unlike(now, base) if side is winner else now
             columns.append(pl.when(with_it).then(kept).otherwise(base).alias(base_column(side, index)))
     with shared.database.transaction() as connection:
         check_fence(connection, shared.lease)

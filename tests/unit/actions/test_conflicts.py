@@ -153,6 +153,29 @@ def test_a_record_is_settled_as_a_whole_where_its_mapping_says_so(side: str) -> 
         assert settled(pair)
 
 
+@pytest.mark.parametrize("number", ["faxNo=fax", "website=websiteurl"])
+@pytest.mark.parametrize("side", ["local", "integration"])
+@pytest.mark.parametrize("reconciled", [True, False])
+def test_of_a_record_settled_as_a_whole_nothing_stays_different(reconciled: bool, side: str, number: str) -> None:
+    """Also what only one side has changed, and what was never reconciled, comes from the side that is taken."""
+    with MemoryPair(customer_mapping(conflict_scope=ConflictScope.RECORD)) as pair:
+        customer = pair.local.add("customers", {"displayName": "Adatum"})
+        account = pair.integration.add("account", {"name": "Adatum"})
+        pair.couple(customer, account)
+        if reconciled:
+            pair.synchronize()
+        pair.local.edit("customers", customer, faxNo="1")
+        pair.integration.edit("account", account, websiteurl="b")
+        pair.synchronize()
+        pair.workspace.resolve_conflicts([numbers(pair)[number]], take=side)
+        pair.synchronize()
+        here, there = pair.local.record("customers", customer), pair.integration.record("account", account)
+        wanted = ("1", "") if side == "local" else ("", "b")
+        assert (here["faxNo"], here["website"]) == wanted
+        assert (there["fax"] or "", there["websiteurl"] or "") == wanted
+        assert settled(pair)
+
+
 def test_conflicts_are_described_with_labels_and_who_must_be_said() -> None:
     with MemoryPair() as pair:
         in_conflict(pair, faxNo=("1", "2"))
