@@ -107,9 +107,15 @@ class Plans:
         for record in effects:
             # What the plan itself deletes or makes moves, too.
             others = [one for one in effects if one is not record and one.kind not in ("update", "conflict")]
-            taken = any(_keys(one) & _keys(record) for one in others)
+            taken = any(_keys(one) & _keys(record) for one in others) or self._only_asserted(record, effects)
             if record.kind in ("create", "update", "delete") and not taken and not (moved & _keys(record)):
                 assert record in carried_out or _cannot_be_seen(record), f"{record} was not carried out"
+
+    def _only_asserted(self, record: PlannedRecord, effects: list[PlannedRecord]) -> bool:
+        """Whether a record is only written to assert its one-way fields, because of a change that the plan itself overwrites."""
+        names = [one.key.partition("=")[0] for one in record.fields]
+        overwritten = any(one.direction != record.direction and _keys(one) == _keys(record) for one in effects)
+        return overwritten and not any(self._world.rules.both_ways(name) for name in names)
 
     def _says(self, record: PlannedRecord, one: Written) -> bool:
         """Whether a write is what a record of the plan says."""
