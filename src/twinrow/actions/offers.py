@@ -235,6 +235,7 @@ def synchronize_selected(
     *,
     create: bool = False,
     unconditional: bool = False,
+    allow_duplicates: bool = False,
     progress: Progress | None = None,
 ) -> Selected:
     """Synchronize records as `offer_synchronization` offers it; without a choice, as is suggested there.
@@ -264,6 +265,7 @@ def synchronize_selected(
         unconditional=unconditional,
         direction=direction,
         records=chosen,
+        allow_duplicates=allow_duplicates,
         progress=progress,
     )
     return Selected(run, offer.left_out(wanted))

@@ -38,17 +38,19 @@ def synchronize(
     unconditional: bool = False,
     direction: str | None = None,
     records: Sequence[str] = (),
+    allow_duplicates: bool = False,
     progress: Progress | None = None,
 ) -> Run:
     """Run one mapping and return what came of it; records that fail do not make it raise.
 
     `full` reads everything again, `create` also creates what is not coupled (this time only), `unconditional` writes also what
     has not changed. `direction` is `to`, `from` or `both`; one that is named makes its source win every field. `records` are
-    ids of either side: only these are synchronized; those that had been set aside are taken off that list.
+    ids of either side: only these are synchronized; those that had been set aside are taken off that list. `allow_duplicates`
+    makes records without a look at whether they seem to be there already.
 
     Raises `UnknownName`, `LeaseHeld` when another process runs the mapping, and what stops a run as a whole.
     """
-    options = asked_options(full, create, unconditional, direction, records)
+    options = asked_options(full, create, unconditional, direction, records, allow_duplicates)
     return run_named(context, context.mapping(mapping), options, progress)
 
 
@@ -82,6 +84,7 @@ def synchronize_all(
     create: bool = False,
     unconditional: bool = False,
     direction: str | None = None,
+    allow_duplicates: bool = False,
     progress: Progress | None = None,
     started: Callable[[str], None] | None = None,
 ) -> Round:
@@ -90,7 +93,7 @@ def synchronize_all(
     A mapping that cannot run does not keep the others from running: its run says why. Options are those of `synchronize`.
     """
     names = names_in_order(context, mappings)
-    options = asked_options(full, create, unconditional, direction, ())
+    options = asked_options(full, create, unconditional, direction, (), allow_duplicates)
     return round_result(context, run_round(context.engine(), names, options, reporting(progress), started))
 
 
@@ -123,7 +126,12 @@ def round_result(context: ActionContext, outcome: RoundOutcome) -> Round:
 
 
 def asked_options(
-    full: bool, create: bool, unconditional: bool, direction: str | None, records: Sequence[str]
+    full: bool,
+    create: bool,
+    unconditional: bool,
+    direction: str | None,
+    records: Sequence[str],
+    allow_duplicates: bool = False,
 ) -> RunOptions:
     """Return what is asked of a run, from the options of `synchronize`. Raises `UnknownName` for a direction."""
     if direction is not None and direction not in DIRECTIONS:
@@ -136,6 +144,7 @@ def asked_options(
         forced=direction in ("to", "from"),
         passes=tuple(pass_.value for pass_ in passes),
         records=tuple(records),
+        allow_duplicates=allow_duplicates,
     )
 
 

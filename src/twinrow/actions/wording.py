@@ -22,7 +22,7 @@ from twinrow.engine.changes import possible_ids
 from twinrow.model.errors import TwinrowError, UnknownTable
 from twinrow.model.mapping import FieldMapping, TableMapping
 from twinrow.model.sides import Pass, Side
-from twinrow.model.tables import Field, Table
+from twinrow.model.tables import NAMES, NUMBERS, Field, Table
 from twinrow.store.couplings import by_record
 from twinrow.store.journal import UNMAPPED
 from twinrow.store.mappings import StoredMapping
@@ -32,9 +32,6 @@ _RULES_MARK = re.compile(r"#[0-9a-f]{12}$")
 _DERIVED = re.compile(rf"^(?P<rule>[^=]+):(?P<field>[^:=]+):(?:{'|'.join(pass_.value for pass_ in Pass)})$")
 _PATIENCE = 5.0
 """Seconds that a system is waited for, which only makes a list easier to read."""
-_NUMBERS = ("number", "no", "no_", "code", "accountnumber", "isocurrencycode")
-_NAMES = ("displayname", "name", "fullname", "description", "currencyname", "title", "subject")
-"""What the fields that tell a record to people are called in Business Central, Dataverse and many others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +176,7 @@ def _rule(row: FieldMapping) -> str | None:
 def telling_fields(table: Table, mapping: TableMapping, side: Side) -> list[str]:
     """Return the fields that tell a record: a number and a name, where the table has them, else the first mapped text."""
     by_name = {name.casefold(): name for name in table.fields}
-    found = [next((by_name[name] for name in names if name in by_name), None) for names in (_NUMBERS, _NAMES)]
+    found = [next((by_name[name] for name in names if name in by_name), None) for names in (NUMBERS, NAMES)]
     named = [name for name in found if name is not None]
     mapped = [name for row in mapping.fields if (name := row.field(side)) in table.fields]
     return named or [name for name in mapped if name is not None and table.fields[name].is_text][:1]

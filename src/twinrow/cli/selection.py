@@ -28,6 +28,7 @@ def synchronize_chosen(
     *,
     create: bool,
     unconditional: bool,
+    allow_duplicates: bool,
     yes: bool,
 ) -> Selected:
     """Synchronize records in the direction that a person has chosen; ask first where that replaces newer values."""
@@ -44,7 +45,13 @@ def synchronize_chosen(
     with ProgressLines(names.direction) as lines:
         lines.started(mapping)
         return opened.synchronize_selected(
-            mapping, records, direction, create=create, unconditional=unconditional, progress=lines.settled
+            mapping,
+            records,
+            direction,
+            create=create,
+            unconditional=unconditional,
+            allow_duplicates=allow_duplicates,
+            progress=lines.settled,
         )
 
 

@@ -48,6 +48,10 @@ def sync(
             help="To the integration side only, or from it; its source then wins every field.",
         ),
     ] = None,
+    allow_duplicates: Annotated[
+        bool,
+        typer.Option("--allow-duplicates", metavar="", help="Create also what seems to be there already, uncoupled."),
+    ] = False,
     plan: Annotated[
         bool,
         typer.Option("--plan", metavar="", help="Only decide, and keep it as a plan; neither system is written to."),
@@ -80,6 +84,7 @@ def sync(
 
             make_plan(opened, names, mappings or [], records or [], as_json=as_json, **options)
             return
+        options["allow_duplicates"] = allow_duplicates
         runs: tuple[Run, ...]
         left_out: Mapping[str, Reason] = {}
         number_: int | None = None
@@ -88,6 +93,7 @@ def sync(
                 from twinrow.cli.selection import synchronize_chosen
 
                 chosen = {"create": create, "unconditional": unconditional, "yes": yes}
+                chosen["allow_duplicates"] = allow_duplicates
                 selected = synchronize_chosen(opened, names, mappings[0], records, direction, **chosen)
                 runs, left_out = (selected.run,) if selected.run else (), selected.left_out
             else:

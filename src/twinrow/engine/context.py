@@ -42,8 +42,9 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ids (of either side) that a person named: only these are synchronized, and watermarks stay as they are; `coupled` does so
     with the couplings from one number to another. `retry_only` tries what is pending or unresolved again, and reads no
     changes. `appending`: the records are options that other records name and that nothing is coupled to; they become codes,
-    whichever way the mapping goes. `plan`: what the plan of that number says
-    is carried out, and nothing else; the other options are those it was made with. `planning`: it is only decided what to do.
+    whichever way the mapping goes. `plan`: what the plan of that number says is carried out, and nothing else; the other
+    options are those it was made with. `planning`: it is only decided what to do. `allow_duplicates`: records are made without
+    a look at whether they are there already.
     `missing`: what a person wants done with the named records of which one side is gone, whatever the mapping says: `restore`
     makes it again from the other side, `delete` (in the one pass that is asked for) deletes the other side, too.
     """
@@ -59,6 +60,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     appending: bool = False
     plan: int | None = None
     planning: bool = False
+    allow_duplicates: bool = False
     missing: Literal["", "restore", "delete"] = ""
 
     @property

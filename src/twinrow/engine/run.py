@@ -27,6 +27,7 @@ from twinrow.engine.context import End, EngineSettings, MappingContext, PassCont
 from twinrow.engine.drift import check_drift, find_drift, read_seen, remember_fields
 from twinrow.engine.fields import FieldPlans, plan_fields
 from twinrow.engine.fit import check_fit
+from twinrow.engine.match.duplicates import Likely, find_duplicates, held
 from twinrow.engine.options import append_options
 from twinrow.engine.passes import PassRun, Progress
 from twinrow.engine.planning import plan_pass
@@ -34,7 +35,7 @@ from twinrow.engine.rule_inputs import check_inputs
 from twinrow.engine.stages import Planner
 from twinrow.model.errors import ConfigurationError, LeaseLost, RecordNotFound, Stopped, TwinrowError, UnknownName
 from twinrow.model.filters import settings_as_variables
-from twinrow.model.mapping import DeletePropagation, DeletionConflict, UpdateConflict
+from twinrow.model.mapping import DeletePropagation, DeletionConflict, DuplicatesGuard, UpdateConflict
 from twinrow.model.outcomes import Counters
 from twinrow.model.protocols import Clock
 from twinrow.model.rules import TransformationRule
@@ -120,7 +121,10 @@ class Engine:
                     known = {one.name: one for one in list_mappings(connection, mapping.connection_id)}
                     shape = shape_id(connection, mapping.id, plans.identities)
                 shared = self._run_context(mapping, ends, rules, plans, known, asked, run, lease, environments)
+                likely = None if resumed else self._guard(shared)
                 self._passes(shared, shape, progress)
+                if likely is not None:
+                    self._warn(shared, likely)
                 resumed = resumed and asked != options
             self._append_options(shared)
         with self.database.reading() as connection:
@@ -281,6 +285,22 @@ class Engine:
 
     def _environments(self) -> dict[Side, str]:
         return {side: self.connectors[side].identify().environment for side in Side}
+
+    def _guard(self, shared: RunContext) -> Likely | None:
+        """Look whether a run that begins would make records that are there already; end it where the mapping wants that."""
+        likely = find_duplicates(shared, _possible(shared.mapping, _asked(shared.mapping, shared.options)))
+        if likely is None or shared.mapping.mapping.duplicates_guard is not DuplicatesGuard.STOP:
+            return likely
+        with self.database.transaction() as connection:
+            for pass_ in likely.passes:
+                start_job(connection, shared.run, SYNCHRONIZATION, pass_, self.clock.now())
+        raise held(likely)
+
+    def _warn(self, shared: RunContext, likely: Likely) -> None:
+        with self.database.transaction() as connection:
+            for job in jobs_of_run(connection, shared.run.id):
+                if job.pass_ in likely.passes:
+                    tell_of_job(connection, job.id, likely.warning)
 
     def _append_options(self, shared: RunContext) -> None:
         """Append options that the run has met and nothing is coupled to, and tell of it on the job that met them.

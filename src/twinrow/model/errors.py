@@ -19,6 +19,7 @@
     │   └── UnknownName          a mapping, system, connection or setting that does not exist
     └── StopError            go no further: someone else has the work, or the store is not ours to write
         ├── LeaseLost            another process took the run over
+        ├── DuplicatesHeld       records would be made that seem to be there already, uncoupled
         ├── RemovalsHeld         more would be deleted or uncoupled than the mapping allows
         └── StoreMismatch        the store was made by a newer twinrow, or is no store
 
@@ -190,6 +191,10 @@ class StopError(TwinrowError):
 
 class LeaseLost(StopError):
     """Another process has taken the run over; what was not settled is its to finish."""
+
+
+class DuplicatesHeld(StopError):
+    """Records would be made that seem to be there already, uncoupled: a person must look at it first."""
 
 
 class RemovalsHeld(StopError):

@@ -83,6 +83,17 @@ class Compare(StrEnum):
     NONE = "none"
 
 
+class DuplicatesGuard(StrEnum):
+    """What a run does that would make records whose likely counterparts are there already, uncoupled.
+
+    `warn` tells of it in the job, `stop` makes none, `off` does not look.
+    """
+
+    WARN = "warn"
+    STOP = "stop"
+    OFF = "off"
+
+
 class DeletePropagation(StrEnum):
     """In which passes the deletion of a source record is carried over."""
 
@@ -360,6 +371,10 @@ class TableMapping(_Value):
     )
     delete_limit: DeleteLimit = Field(
         default=DeleteLimit(), description="How much a pass may delete or uncouple before it stops and asks."
+    )
+    duplicates_guard: DuplicatesGuard = Field(
+        default=DuplicatesGuard.WARN,
+        description="What a run does that would make records whose likely counterparts are there, uncoupled.",
     )
     schema_drift: SchemaDrift = Field(
         default=SchemaDrift.STOP,

@@ -36,6 +36,11 @@ class FieldType(StrEnum):
 TEXTUAL = frozenset({FieldType.TEXT, FieldType.CODE, FieldType.GUID, FieldType.REFERENCE, FieldType.ENUM})
 
 
+NUMBERS = ("number", "no", "no_", "code", "accountnumber", "isocurrencycode")
+NAMES = ("displayname", "name", "fullname", "description", "currencyname", "title", "subject")
+"""What the fields that tell a record to people are called in Business Central, Dataverse and many others, in small letters."""
+
+
 @dataclass(frozen=True, slots=True)
 class Option:
     """One value of a choice, with its caption."""

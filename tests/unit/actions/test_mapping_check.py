@@ -466,6 +466,18 @@ def test_fields_whose_types_do_not_go_together(row: dict[str, Any], severity: st
     assert (severity, True) in [(item.severity, message in item.message) for item in problems]
 
 
+def test_a_code_that_names_a_record_may_be_a_criterion() -> None:
+    assert check(mapping(NAME, OWNER | {"match": {}}), *OTHERS) == []
+
+
+def test_a_mapping_that_only_comes_from_there_makes_nothing_where_matching_finds_none() -> None:
+    row = NAME | {"direction": "from_integration"}
+    back = mapping(row, direction="from_integration", create_new_in_case_of_no_match=True)
+    (problem,) = check(back, *OTHERS)
+    assert (problem.severity, problem.field) == ("warning", "create_new_in_case_of_no_match")
+    assert "only goes from the integration side" in problem.message
+
+
 def test_options_that_only_one_choice_has_are_named() -> None:
     row = {"local": "employees", "integration": "statuscode", "direction": "from_integration"}
     assert check(mapping(NAME, row), *OTHERS) == []

@@ -14,7 +14,7 @@ from twinrow.actions.mapping_check.writers import check_writers_across, check_wr
 from twinrow.model.errors import MappingProblem, UnknownField
 from twinrow.model.mapping import TableMapping, Template
 from twinrow.model.rules import AnyRule
-from twinrow.model.sides import Direction, Side
+from twinrow.model.sides import Direction, Pass, Side
 from twinrow.model.tables import Table
 from twinrow.standard.custom_page import OptionalRoute
 from twinrow.standard.files import standard_mappings
@@ -53,6 +53,7 @@ def check_mappings(
             problems += _missing_tables(mapping, surroundings)
             continue
         problems += _check_options(mapping, found[Side.INTEGRATION])
+        problems += _check_matching(mapping, capabilities)
         for side, table in found.items():
             key = f"{side.value}_filter"
             problems += check_filter_text(mapping.filter(side), mapping.name, key, side, table, surroundings)
@@ -108,6 +109,22 @@ def _check_options(mapping: TableMapping, table: Table) -> Iterator[MappingProbl
         message = "The options of a choice and the codes of a table are kept in step in one direction only."
         remedy = "Set the direction of the mapping and of its fields to to_integration or from_integration."
         yield MappingProblem(message, remedy, mapping.name, "direction")
+
+
+def _check_matching(mapping: TableMapping, capabilities: CapabilitiesOf | None) -> Iterator[MappingProblem]:
+    """Look at what matching is to do with records that find no counterpart."""
+    if not mapping.create_new_in_case_of_no_match:
+        return
+    table = mapping.table(Side.INTEGRATION)
+    if Pass.TO not in mapping.direction.passes:
+        why = "the mapping only goes from the integration side"
+    elif capabilities is not None and not capabilities(Side.INTEGRATION, table).can_create:
+        why = f"no records can be made in {table}"
+    else:
+        return
+    key = "create_new_in_case_of_no_match"
+    message = f"Matching makes no records for those that find none: {why}."
+    yield MappingProblem(message, "Take it out.", mapping.name, key, severity="warning")
 
 
 def _nothing_left(mapping: TableMapping) -> MappingProblem:

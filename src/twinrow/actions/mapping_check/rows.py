@@ -74,9 +74,10 @@ def check_row(mapping: TableMapping, row: Row, surroundings: Surroundings) -> It
         yield problem(
             f"not_null is for ids of records; {integration.name} is {integration.type.value}.", "Take not_null out."
         )
-    if row.mapping.match is not None and (local.type in _IDS) != (integration.type in _IDS):
+    translated = bool(row.mapping.related_mapping)
+    if row.mapping.match is not None and not translated and (local.type in _IDS) != (integration.type in _IDS):
         yield problem(f"{local.name} and {integration.name} can never be equal, one is an id.", "Take match out.")
-    if row.mapping.related_mapping:
+    if translated:
         yield from check_reference(mapping, row, surroundings)
         return
     for pass_ in passes(mapping, row.mapping):
