@@ -11,9 +11,11 @@ from twinrow.actions.results import Run
 from twinrow.actions.synchronization import run_result
 from twinrow.engine.amend import Asked
 from twinrow.engine.context import MappingContext, PassContext, RunOptions
-from twinrow.engine.match.criteria import Criteria, choose_criteria
+from twinrow.engine.fields import FieldPlans, plan_fields
+from twinrow.engine.match.criteria import Criteria, choose_criteria, named_rows
 from twinrow.engine.match.exact import Matched, Matching, Progress
 from twinrow.engine.match.job import COUPLING, CouplingJob
+from twinrow.engine.run import Engine
 from twinrow.model.errors import ConfigurationError
 from twinrow.model.outcomes import Counters, LeftOut, Unmatched
 from twinrow.model.sides import Pass
@@ -84,7 +86,7 @@ def match(
     stored = context.mapping(mapping)
     engine = context.engine()
     reading = engine.reading(mapping)
-    criteria = choose_criteria(stored.mapping, reading.plans, on)
+    criteria = choose_criteria(stored.mapping, _plans(engine, reading, on), on)
     makes = _makes_unmatched(reading, create_unmatched)
     follows = stored.mapping.synch_after_match_based_coupling if sync_after is None else sync_after
     if not plan:
@@ -114,6 +116,18 @@ def match(
     return _result(
         mapping, criteria, matching.result, (amendments.run_id, job.number), runs, makes=makes, follows=follows
     )
+
+
+def _plans(engine: Engine, reading: MappingContext, on: Sequence[Sequence[str]]) -> FieldPlans:
+    """Return the mapping's fields, with those that are named although their field mapping is disabled."""
+    mapping = reading.mapping.mapping
+    rows = [row.model_copy(update={"enabled": True}) for row in named_rows(mapping, on)]
+    if not rows:
+        return reading.plans
+    tables = {side: end.table for side, end in reading.ends.items()}
+    enabled = mapping.model_copy(update={"fields": tuple(rows)})
+    more = plan_fields(enabled, tables, engine.transformations, (), engine.settings)
+    return FieldPlans((*reading.plans.plans, *more.plans), reading.plans.unavailable)
 
 
 def _makes_unmatched(reading: MappingContext, wanted: bool | None) -> bool:

@@ -279,6 +279,7 @@ def _tell_open_work(runs: Sequence[Run], unavailable: Mapping[str, Sequence[Unav
         lines.append(f"{plural(skipped, 'record is', 'records are')} skipped. Next: twinrow pending list")
     if any(job.ignored_reasons.get(Ignored.NOT_COUPLED.value) for job in jobs):
         lines.append("Records that are not coupled were left alone. To make them: twinrow sync --create")
-    if not exit_code(runs) and not any(job.ignored_reasons.get(Ignored.NOT_FOUND.value) for job in jobs):
+    warned = any((job.message or "").startswith("Warning:") for job in jobs)
+    if not exit_code(runs) and not warned and not any(job.ignored_reasons.get(Ignored.NOT_FOUND.value) for job in jobs):
         lines.append("All is well.")
     show_lines(lines)

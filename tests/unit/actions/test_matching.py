@@ -62,7 +62,6 @@ def test_a_field_is_named_by_its_caption(pair: MemoryPair) -> None:
     [
         ("phoneNo", UnknownName, "phoneNumber"),
         ("websiteurl", ConfigurationError, "constant"),
-        ("faxNo", ConfigurationError, "disabled"),
     ],
 )
 def test_a_field_that_cannot_be_matched_by_is_refused(
@@ -71,6 +70,13 @@ def test_a_field_that_cannot_be_matched_by_is_refused(
     with pytest.raises(kind, match=told):
         pair.workspace.match("CUSTOMER", on=[[name]])
     assert pair.workspace.list_jobs() == []
+
+
+def test_a_field_that_is_not_synchronized_may_be_matched_by(pair: MemoryPair) -> None:
+    here = pair.local.add("customers", {"displayName": "Fabrikam", "faxNo": "99"})
+    there = pair.integration.add("account", {"name": "Contoso", "fax": "99"})
+    assert pair.workspace.match("CUSTOMER", on=[["faxNo"]], sync_after=True).coupled == 1
+    assert pair.counterpart(here) == there
 
 
 def test_a_field_that_is_mapped_twice_must_be_told_apart() -> None:

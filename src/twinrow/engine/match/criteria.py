@@ -79,6 +79,14 @@ def choose_criteria(mapping: TableMapping, plans: FieldPlans, on: Sequence[Seque
     return _criteria([list(group) for _, group in groupby(ordered, key=lambda one: one[1].priority)])
 
 
+def named_rows(mapping: TableMapping, on: Sequence[Sequence[str]]) -> list[FieldMapping]:
+    """Return the field mappings that are named and disabled: matching may look at what is not synchronized."""
+    wanted = {name.strip().casefold() for names in on for name in names}
+    named = [row for row in mapping.fields if not row.is_constant and wanted & {n.casefold() for n in _names(row)}]
+    taken = {text.casefold() for row in named if row.enabled for text in _names(row)}
+    return [row for row in named if not row.enabled and wanted & {n.casefold() for n in _names(row)} - taken]
+
+
 def _distinct(plans: Sequence[FieldPlan]) -> list[FieldPlan]:
     return list({plan.key: plan for plan in plans}.values())
 
@@ -93,16 +101,15 @@ def _criterion_row(mapping: TableMapping, plans: FieldPlans, name: str) -> Field
     else:
         known = [text for row in mapping.fields if not row.is_constant for text in (row.local, row.integration) if text]
         raise UnknownName(f"mapped field of {mapping.name}", wanted, known)
-    available = [plan for plan in plans.plans if plan.derived is None and plan.mapping in rows and not plan.is_constant]
+    keys = {row.key for row in rows}
+    available = [plan for plan in plans.plans if plan.derived is None and plan.key in keys and not plan.is_constant]
     if len(available) == 1:
         return available[0]
     if len(available) > 1:
-        keys = " or ".join(plan.key for plan in available)
-        raise ConfigurationError(f"{wanted} is mapped several times in {mapping.name}", remedy=f"Say which: {keys}.")
+        which = " or ".join(plan.key for plan in available)
+        raise ConfigurationError(f"{wanted} is mapped several times in {mapping.name}", remedy=f"Say which: {which}.")
     if all(row.is_constant for row in rows):
         cause, remedy = "It is a constant: every record has it.", "Name a field whose values differ."
-    elif not any(row.enabled for row in rows):
-        cause, remedy = "Its field mapping is disabled.", "Enable the field mapping, or name another field."
     else:
         cause, remedy = "The system does not serve it here.", f"Look at it: twinrow mapping check {mapping.name}."
     raise ConfigurationError(f"{wanted} cannot be matched by", cause=cause, remedy=remedy, field=wanted)

@@ -7,13 +7,14 @@ its number, and its name. Nothing is coupled by that; `duplicates_guard` of the 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from twinrow.engine.context import ReadContext, RunContext
 from twinrow.engine.match.criteria import Criteria, choose_criteria, incomparable
 from twinrow.engine.match.exact import Matching
-from twinrow.model.errors import DuplicatesHeld
+from twinrow.model.errors import DuplicatesHeld, RetryError, StopError
 from twinrow.model.mapping import DuplicatesGuard
 from twinrow.model.outcomes import Unmatched
 from twinrow.model.sides import Pass, Side
@@ -56,17 +57,25 @@ class Likely:
 def find_duplicates(shared: RunContext, asked: Sequence[Pass]) -> Likely | None:
     """Look for likely counterparts of what a new run of these passes would make; None where there is nothing to tell.
 
-    Raises `Stopped`, and what keeps a system from being read.
+    Raises `Stopped`, and what keeps a system from being read for now. Where it cannot be told, nothing is.
     """
     guard = shared.mapping.mapping.duplicates_guard
     if guard is DuplicatesGuard.OFF or shared.options.allow_duplicates:
         return None
+    try:
+        return _find(shared, asked)
+    except (RetryError, StopError):
+        raise
+    except Exception:  # rules are other people's code; what is wrong, the run tells of each record
+        logging.getLogger(__name__).debug("Looking for duplicates of %s failed", shared.mapping.name, exc_info=True)
+        return None
+
+
+def _find(shared: RunContext, asked: Sequence[Pass]) -> Likely | None:
     passes = tuple(pass_ for pass_ in asked if _makes_anew(shared, pass_) and _both_filled(shared, pass_))
     criteria = _criteria(shared) if passes else None
-    if criteria is None:
-        return None
-    found = _count(shared, criteria)
-    if not found:
+    found = _count(shared, criteria) if criteria is not None else 0
+    if criteria is None or not found:
         return None
     return Likely(
         mapping=shared.mapping.name,

@@ -83,7 +83,7 @@ class SideValues:
     def _fields(self) -> tuple[str, ...]:
         """The fields that are read: those of the criteria and the filter; rules may look at any that is mapped."""
         if self._ruled:
-            return self._whole.source_fields
+            return tuple(dict.fromkeys((*self._whole.source_fields, *self._criteria.plans.names(self._side))))
         merged = self._reading.source.capabilities.merged_into
         names = [*self._criteria.plans.names(self._side), *sorted(filter_fields(self._reading.condition))]
         names += [merged] if merged is not None and merged in self._reading.source.table.fields else []
