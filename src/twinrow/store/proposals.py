@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, Connection, Row, delete, exists, func, ins
 
 from twinrow.model.errors import UnknownName
 from twinrow.model.sides import Side
-from twinrow.store.bulk import delete_in, insert_frame, select_in, update_frame
+from twinrow.store.bulk import delete_in, insert_frame, rows_to_frame, select_in, update_frame
 from twinrow.store.keys import decode_key, decode_keys, encode_all, encode_keys
 from twinrow.store.mappings import StoredMapping
 from twinrow.store.tables import couplings, match_scored, match_weights, proposals
@@ -39,6 +39,7 @@ PROPOSAL_SCHEMA: dict[str, pl.DataType] = {
 kind they are of, what comparing them came to, and the bits of that."""
 
 _PAIR = {"local_key": pl.Binary(), "integration_key": pl.Binary()}
+_KNOWN = {"id": pl.Int64(), **_PAIR, "state": pl.String(), "score": pl.Float64()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +96,19 @@ def save_proposals(
 
 def known_pairs(connection: Connection, mapping: StoredMapping, local_ids: Sequence[str]) -> pl.DataFrame:
     """Return the proposals of local records: `id`, `local_id`, `integration_id`, `state`, `score`."""
-    found = _known(connection, mapping, encode_all(local_ids, mapping.guid(Side.LOCAL)))
-    return found.select(
+    return _pairs(_known(connection, mapping, encode_all(local_ids, mapping.guid(Side.LOCAL))), mapping)
+
+
+def open_pairs(connection: Connection, mapping: StoredMapping) -> pl.DataFrame:
+    """Return all open proposals of a mapping, also those of records that are gone: as `known_pairs`."""
+    statement = select(*(proposals.c[name] for name in _KNOWN)).where(
+        proposals.c.mapping_id == mapping.id, proposals.c.state == OPEN
+    )
+    return _pairs(rows_to_frame(connection.execute(statement).fetchall(), _KNOWN), mapping)
+
+
+def _pairs(known: pl.DataFrame, mapping: StoredMapping) -> pl.DataFrame:
+    return known.select(
         "id",
         *(decode_keys(pl.col(f"{side.value}_key"), mapping.guid(side)).alias(f"{side.value}_id") for side in Side),
         "state",
@@ -105,8 +117,7 @@ def known_pairs(connection: Connection, mapping: StoredMapping, local_ids: Seque
 
 
 def _known(connection: Connection, mapping: StoredMapping, keys: Sequence[bytes]) -> pl.DataFrame:
-    columns = {"id": pl.Int64(), **_PAIR, "state": pl.String(), "score": pl.Float64()}
-    return select_in(connection, proposals, columns, "local_key", list(keys), mapping_id=mapping.id)
+    return select_in(connection, proposals, _KNOWN, "local_key", list(keys), mapping_id=mapping.id)
 
 
 def list_proposals(

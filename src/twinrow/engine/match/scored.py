@@ -38,13 +38,13 @@ from twinrow.store.leases import check_fence
 from twinrow.store.proposals import (
     ACCEPTED,
     BY_ITSELF,
-    OPEN,
     REJECTED,
     Learned,
     decide,
     forget_proposals,
     known_pairs,
     mark_scored,
+    open_pairs,
     read_learned,
     read_scored,
     renew_proposals,
@@ -196,9 +196,9 @@ class ScoredMatching:
         )
         with shared.database.reading() as connection:
             known = known_pairs(connection, shared.mapping, stock.records[Side.LOCAL].get_column(ID).to_list())
-        said_of = {state: known.filter(pl.col("state") == state) for state in (OPEN, ACCEPTED, REJECTED)}
+            before, stale = _still_open(stock, open_pairs(connection, shared.mapping))
+        said_of = {state: known.filter(pl.col("state") == state) for state in (ACCEPTED, REJECTED)}
         scored = scored.join(said_of[REJECTED], on=_PAIR, how="anti")
-        before, stale = _still_open(stock, said_of[OPEN])
         judged = judge(pl.concat([scored, before], how="diagonal"), self.result.records, learned_from)
         # Whoever has parted two records that were coupled is asked before they are coupled again.
         parted = said_of[ACCEPTED].select(*_PAIR, pl.lit(True).alias("parted"))

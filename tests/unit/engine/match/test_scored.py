@@ -129,6 +129,17 @@ def test_what_is_broken_off_is_finished_by_the_next_one(people: People) -> None:
     assert people.same.items() <= coupled(people).items() | proposed(people).keys()
 
 
+def test_what_is_proposed_for_a_record_that_is_gone_or_has_changed_goes_from_the_list(people: People) -> None:
+    people.both(100)
+    people.pair.workspace.match_scored("PERSON", only_propose=True)
+    first, second, third, *_ = proposed(people)
+    people.pair.local.remove("people", first[0])
+    people.pair.integration.remove("person", second[1])
+    people.pair.local.edit("people", third[0], **people.person())
+    people.pair.workspace.match_scored("PERSON", only_propose=True)
+    assert not {first, second, third} & proposed(people).keys()
+
+
 def test_who_was_coupled_in_another_way_is_not_on_the_list_any_more(people: People) -> None:
     people.both(80)
     people.pair.workspace.match_scored("PERSON", only_propose=True)
