@@ -10,7 +10,7 @@ import polars as pl
 from sqlalchemy import Connection, select
 
 from twinrow.batch.columns import INSTANT
-from twinrow.store.bulk import delete_in, insert_frame, select_in
+from twinrow.store.bulk import delete_in, has_rows, insert_frame, select_in
 from twinrow.store.mappings import StoredMapping
 from twinrow.store.tables import conflicts
 
@@ -61,7 +61,7 @@ def replace_conflicts(
     at: datetime,
 ) -> None:
     """Make the conflicts of the couplings `looked_at` those of the frame (`CONFLICT_SCHEMA`); known ones keep their age."""
-    if looked_at:
+    if looked_at and has_rows(connection, conflicts, mapping_id=mapping.id):
         known = select_in(
             connection,
             conflicts,

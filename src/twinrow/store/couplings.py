@@ -90,6 +90,8 @@ _STORED: dict[str, pl.DataType] = {
 }
 _SAMPLE = 200
 """So many couplings are asked for first, to see whether they lie together."""
+_MARGIN = 10
+"""So many steps from one to the next of them a range reaches further: at its ends may be some that are not well."""
 _SPARSE = 4
 """A range of couplings is read as it lies where it holds no more than so many times those that are wanted."""
 _COLUMNS = [couplings.c[name] for name in _STORED]
@@ -131,7 +133,8 @@ def known_versions(connection: Connection, mapping: StoredMapping, side: Side, i
     """Return for each id of a side the version that its coupling remembers, if all is well with that; else null.
 
     Ids that follow one another mostly belong to couplings that do so too, because a feed hands over records in the order in
-    which they were made: then a range of couplings is read as it lies. Where few are coupled, it may answer null for all.
+    which they were made: then a range of couplings is read as it lies. Null may also be answered for what lies outside of it, and for
+    all where few are known: such records are looked at.
     """
     key, version = f"{side.value}_key", f"{side.value}_version"
     wanted = {"mapping_id": mapping.id, "state": int(WELL)}
@@ -145,7 +148,8 @@ def known_versions(connection: Connection, mapping: StoredMapping, side: Side, i
     numbers = select_in(connection, couplings, {"id": pl.Int64()}, key, sample, **wanted).to_series()
     if numbers.len() * 2 < len(sample):
         return unknown
-    first, last = (int(numbers.min()) - step, int(numbers.max()) + step) if sample else (0, -1)  # type: ignore[arg-type]
+    beyond = _MARGIN * step
+    first, last = (int(numbers.min()) - beyond, int(numbers.max()) + beyond) if sample else (0, -1)  # type: ignore[arg-type]
     if sample and last - first < _SPARSE * keys.height:
         found = select_between(connection, couplings, columns, "id", first, last, **wanted)
     else:
