@@ -133,8 +133,8 @@ def known_versions(connection: Connection, mapping: StoredMapping, side: Side, i
     """Return for each id of a side the version that its coupling remembers, if all is well with that; else null.
 
     Ids that follow one another mostly belong to couplings that do so too, because a feed hands over records in the order in
-    which they were made: then a range of couplings is read as it lies. Null may also be answered for what lies outside of it, and for
-    all where few are known: such records are looked at.
+    which they were made: then a range of couplings is read as it lies. Null may also be answered for what lies outside of it,
+    and for all where few are known: such records are looked at.
     """
     key, version = f"{side.value}_key", f"{side.value}_version"
     wanted = {"mapping_id": mapping.id, "state": int(WELL)}
