@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from bench import databases, plain_loop
+from bench import databases, matching, plain_loop
 from bench.__main__ import application
 from bench.measuring import Measurement, median, run_apart
 from bench.over_http import Sent, send_all
@@ -69,6 +69,15 @@ def test_small_jobs_between_databases() -> None:
     assert nothing.took.rows == 0
     assert changes.took is not None
     assert changes.took.rows == 3
+
+
+def test_a_small_matching() -> None:
+    joined, read, memory = matching.measure(300, 1)
+    assert joined.took is not None
+    assert joined.took.rows == 300
+    assert joined.beside is not None
+    assert joined.figure.value == joined.took.seconds / joined.beside.seconds
+    assert (read.took, memory.figure.value) == (joined.took, joined.took.peak_megabytes)
 
 
 def test_a_wrong_result_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
