@@ -71,21 +71,26 @@ def find_candidates(stock: Stock) -> list[Found]:
         pairs = _pairs(stock, key, budget)
         if pairs.is_empty():
             continue
-        path = stock.folder / f"pairs-{number}.ipc"
-        pairs.sort(LOCAL, INTEGRATION).write_ipc(path, compression="uncompressed")
+        path = stock.folder / f"pairs-{number}.npy"
+        in_order = pairs.sort(LOCAL, INTEGRATION)
+        np.save(path, np.stack([in_order.get_column(name).to_numpy() for name in _PAIRS]))
         found.append(Found(key.fields, pairs.height, path))
     return found
 
 
 def portions(found: Sequence[Found], records: int, rows: int) -> Iterator[pl.DataFrame]:
     """Yield each candidate pair once, those of some local records at a time."""
-    if not found:
-        return
-    for start in range(0, records, rows):
-        parts = [pl.read_ipc(one.path).filter(pl.col(LOCAL).is_between(start, start + rows - 1)) for one in found]
-        pairs = pl.concat(parts).unique(maintain_order=False).sort(LOCAL, INTEGRATION)
-        if pairs.height:
-            yield pairs
+    files = [np.load(one.path, mmap_mode="r") for one in found]
+    for start in range(0, records, rows) if files else ():
+        parts = []
+        for pairs in files:
+            # Bounds of the file's own type: otherwise the whole file would be converted, where a few numbers are looked at.
+            first, last = np.searchsorted(pairs[0], np.array([start, start + rows], dtype=pairs.dtype))
+            parts.append(pairs[:, first:last])
+        whole = np.concatenate(parts, axis=1)
+        portion = pl.DataFrame(dict(zip(_PAIRS, whole, strict=True)), schema=_PAIRS).unique(maintain_order=False)
+        if portion.height:
+            yield portion.sort(LOCAL, INTEGRATION)
 
 
 def random_pairs(stock: Stock, count: int, seed: int = 20) -> pl.DataFrame:
