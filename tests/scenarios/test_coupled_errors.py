@@ -10,6 +10,7 @@ import pytest
 from tests.scenarios.test_uncoupling import World, here, there
 from tests.scenarios.world import INTEGRATION, LOCAL, add_pair, mapping, remove, skipped
 from twinrow.actions.coupled_errors import CoupledError, Remedy
+from twinrow.model.errors import ConfigurationError, RemovalsHeld, UnknownName
 from twinrow.model.sides import Direction, Pass, Side
 from twinrow.testing.pair import MemoryPair, field
 
@@ -290,3 +291,47 @@ def test_couplings_whose_record_is_gone_are_looked_for() -> None:
         assert "filter" in messages[ids[1][0]]
         again = pair.workspace.find_deleted("CUSTOMER")["CUSTOMER"]
         assert (again.gone, again.outside) == (0, 0)
+
+
+def test_looking_never_fails_for_what_is_gone() -> None:
+    with World("CUSTOMER") as world:
+        loose = world.pair.local.add(here("CUSTOMER"), {"name": "x" * 50})
+        local, account = world.couple("CUSTOMER", 1)[0]
+        world.set_aside("CUSTOMER", [(local, account)])
+        for _ in range(2):
+            world.pair.workspace.synchronize("CUSTOMER", create=True, records=[loose])
+            world.pair.synchronize("CUSTOMER")
+        assert {one.ids[LOCAL] for one in world.pair.workspace.list_coupled_errors()} == {local, loose}
+        for name, id in ((here("CUSTOMER"), loose), (here("CUSTOMER"), local)):
+            world.pair.local.remove(name, id)
+        world.pair.integration.remove(there("CUSTOMER"), account)
+        world.pair.workspace.stop_everything()
+        assert listed(world) == {}
+        world.pair.workspace.resume_everything()
+        assert listed(world) == {}
+        assert world.coupled("CUSTOMER") == []
+        assert world.pair.workspace.list_pending("CUSTOMER") == []
+
+
+def test_no_coupling_is_set_aside_where_a_whole_side_seems_to_be_gone() -> None:
+    with MemoryPair(mapping(direction=Direction.TO_INTEGRATION)) as pair:
+        ids = [add_pair(pair, name) for name in ("a", "b", "c")]
+        pair.synchronize()
+        for local, _ in ids:
+            remove(pair, LOCAL, local)
+        with pytest.raises(RemovalsHeld, match="Not one of the 3"):
+            pair.workspace.find_deleted("CUSTOMER")
+        assert skipped(pair) == set()
+
+
+def test_a_number_that_is_not_on_the_list_is_told_before_anything_is_done() -> None:
+    world, _ = aside(count=1)
+    with world:
+        (error,) = listed(world).values()
+        for action in ("restore_records", "delete_records", "uncouple_coupled_errors", "synchronize_coupled_errors"):
+            with pytest.raises(UnknownName, match="999"):
+                getattr(world.pair.workspace, action)([error.number, 999])
+        for action in ("restore_records", "delete_records"):
+            with pytest.raises(ConfigurationError, match="no side is gone"):
+                getattr(world.pair.workspace, action)([error.number])
+        assert len(world.coupled("CUSTOMER")) == 1

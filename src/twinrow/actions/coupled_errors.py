@@ -17,11 +17,11 @@ from twinrow.batch.columns import ID
 from twinrow.engine.amend import Asked
 from twinrow.engine.broken import Broken, set_broken_aside
 from twinrow.engine.context import RunOptions
-from twinrow.model.errors import ConfigurationError, LeaseHeld, UnknownName
+from twinrow.model.errors import ConfigurationError, TwinrowError, UnknownName
 from twinrow.model.sides import Pass, Side
 from twinrow.store.couplings import by_number
 from twinrow.store.mappings import StoredMapping
-from twinrow.store.pending import PendingRecord
+from twinrow.store.pending import PendingRecord, clear_pending, pending_of
 from twinrow.store.pending import list_pending as stored_pending
 
 _SOURCE = {Side.LOCAL: Pass.TO, Side.INTEGRATION: Pass.FROM}
@@ -149,12 +149,20 @@ def _listed(context: ActionContext, stored: StoredMapping, rows: Sequence[Pendin
         )
         for row in rows
     ]
-    dead = [one for one in found if not any(one.exists.values())]
-    if dead:
-        # Whoever runs the mapping now removes them, or leaves them for the next look.
-        with suppress(LeaseHeld):
-            uncouple(context, stored.name, [one.ids[Side.LOCAL] or "" for one in dead if one.coupled])
+    _forget_dead(context, stored, [one for one in found if not any(one.exists.values())])
     return [one for one in found if any(one.exists.values())]
+
+
+def _forget_dead(context: ActionContext, stored: StoredMapping, dead: Sequence[CoupledError]) -> None:
+    """Forget what nothing is left of. Looking at the list never fails for it: the next look forgets it, too."""
+    coupled = [one.ids[Side.LOCAL] or "" for one in dead if one.coupled]
+    if coupled:
+        with suppress(TwinrowError):
+            uncouple(context, stored.name, coupled)
+    with context.database.transaction() as connection:
+        for pass_ in Pass:
+            loose = [one.ids[pass_.source] or "" for one in dead if not one.coupled and one.pass_ is pass_]
+            clear_pending(connection, stored, pass_, loose)
 
 
 def synchronize_coupled_errors(
@@ -182,16 +190,19 @@ def restore_records(context: ActionContext, numbers: Sequence[int]) -> list[Run]
     mapping does not go from the side that is left.
     """
     runs = []
-    for stored, errors in _by_mapping(context, numbers):
-        for side in Side:
-            left = [one for one in _broken(errors) if one.survivor is side]
-            if not left:
-                continue
+    chosen = [(stored, _broken(errors)) for stored, errors in _by_mapping(context, numbers)]
+    for stored, errors in chosen:
+        for side in {one.survivor for one in errors if one.survivor is not None}:
             if _SOURCE[side] not in stored.mapping.direction.passes:
                 raise ConfigurationError(
                     f"{stored.name} does not go from the {side.value} side: nothing can be made from what is left there",
                     remedy="Delete the records that are left, or uncouple them.",
                 )
+    for stored, errors in chosen:
+        for side in Side:
+            left = [one for one in errors if one.survivor is side]
+            if not left:
+                continue
             asked = RunOptions(records=tuple(one.ids[side] or "" for one in left), missing="restore")
             runs.append(run_named(context, stored, asked))
     return runs
@@ -204,9 +215,9 @@ def delete_records(context: ActionContext, numbers: Sequence[int]) -> list[Run]:
     was deleted, and `undo` makes it again. Raises as `restore_records`.
     """
     runs = []
-    for stored, errors in _by_mapping(context, numbers):
+    for stored, errors in [(stored, _broken(errors)) for stored, errors in _by_mapping(context, numbers)]:
         for side in Side:
-            left = [one for one in _broken(errors) if one.survivor is side]
+            left = [one for one in errors if one.survivor is side]
             if left:
                 pass_ = _SOURCE[side.other]
                 ids = tuple(one.ids[side.other] or "" for one in left)
@@ -240,13 +251,18 @@ def find_deleted(context: ActionContext, mapping: str | None = None) -> dict[str
 
 
 def _by_mapping(context: ActionContext, numbers: Sequence[int]) -> list[tuple[StoredMapping, list[CoupledError]]]:
-    listed = {one.number: one for one in list_coupled_errors(context, limit=None)}
+    chosen: list[tuple[StoredMapping, list[CoupledError]]] = []
+    known: set[int] = set()
+    for stored in context.mappings():
+        with context.database.reading() as connection:
+            rows = [row for row in pending_of(connection, stored, numbers) if row.skipped]
+        known |= {row.id for row in rows}
+        if rows:
+            chosen.append((stored, _listed(context, stored, _latest(rows))))
     for number in numbers:
-        if number not in listed:
-            raise UnknownName("coupled data error", str(number), [str(one) for one in list(listed)[:10]])
-    names = dict.fromkeys(listed[number].mapping for number in numbers)
-    chosen = [listed[number] for number in dict.fromkeys(numbers)]
-    return [(context.mapping(name), [one for one in chosen if one.mapping == name]) for name in names]
+        if number not in known:
+            raise UnknownName("coupled data error", str(number), ())
+    return chosen
 
 
 def _broken(errors: Sequence[CoupledError]) -> Sequence[CoupledError]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 
@@ -11,13 +12,15 @@ from twinrow.actions.context import ActionContext
 from twinrow.actions.coupling_offer import suggested_side
 from twinrow.actions.results import Run
 from twinrow.actions.synchronization import Progress, run_named
+from twinrow.batch.columns import ID
 from twinrow.batch.filters import filter_expression
-from twinrow.connectors.base import Connector
+from twinrow.connectors.base import Connector, WriteKind
+from twinrow.engine.amend import REMAKE
 from twinrow.engine.changes import possible_ids
 from twinrow.engine.context import RunOptions
 from twinrow.engine.selection import look_at, there
 from twinrow.model.errors import CouplingRefused, RecordNotFound, UnknownName
-from twinrow.model.filters import filled_filter, filter_fields, parse_filter, settings_as_variables
+from twinrow.model.filters import Comparison, filled_filter, filter_fields, parse_filter, settings_as_variables
 from twinrow.model.sides import Pass, Side
 from twinrow.model.tables import Table
 from twinrow.store.couplings import (
@@ -32,6 +35,8 @@ from twinrow.store.intents import keep_in_intent, open_intents
 from twinrow.store.leases import Lease, check_fence, release_lease, take_lease, this_process
 from twinrow.store.mappings import StoredMapping, fix_keys
 from twinrow.store.pending import COUPLED, clear_pending, look_again
+
+_CREATING = (WriteKind.CREATE.value, REMAKE)
 
 USE = {"local": Side.LOCAL, "integration": Side.INTEGRATION}
 
@@ -96,6 +101,7 @@ def couple(
         stored = fix_keys(connection, stored.id, tables[Side.LOCAL].key_is_guid, tables[Side.INTEGRATION].key_is_guid)
         lease = take_lease(connection, stored.id, None, owner)
     try:
+        _hold_unanswered(context, stored, ids)
         replaced = _giving_way(context, stored, ids)
         _store(context, lease, stored, ids, winner, replaced)
     finally:
@@ -155,6 +161,44 @@ def create_counterparts(
         tuple(id for id in dict.fromkeys(records) if id not in named),
         run,
     )
+
+
+def _hold_unanswered(context: ActionContext, stored: StoredMapping, ids: dict[Side, str]) -> None:
+    """Refuse while a create without an answer may have brought about another record than the one that is chosen.
+
+    That record would be left over, and become a second one on the other side. Where a create can be told by neither id nor mark,
+    the person who couples says which record it has made.
+    """
+    pair = context.pair()
+    with context.database.reading() as connection:
+        unanswered = [intent for intent in open_intents(connection, stored.id) if intent.kind in _CREATING]
+    for intent in unanswered:
+        source, destination = intent.pass_.source, intent.pass_.destination
+        chosen = (pl.col("source_id") == ids[source]) | (pl.col("destination_id") == ids[destination])
+        for row in intent.frame.filter(chosen.fill_null(False)).iter_rows(named=True):
+            connector = context.connector(pair.system(destination))
+            made = _made(connector, stored.mapping.table(destination), row)
+            if (row["source_id"], made) == (ids[source], ids[destination]):
+                continue
+            if made is None and (row["destination_id"] is None or connector.now() >= intent.deadline):
+                continue
+            told = f"it is {made}" if made is not None else "it may still come"
+            raise CouplingRefused(
+                f"A {destination.value} record is being made for the {source.value} record {row['source_id']}: {told}",
+                record=ids[source],
+                remedy="Synchronize the mapping, which finds out what became of it; then couple.",
+            )
+
+
+def _made(connector: Connector, name: str, row: Mapping[str, Any]) -> str | None:
+    """Return the record that a create has brought about, where it can be told by its id or mark and is there."""
+    if row["destination_id"] is not None:
+        found = connector.fetch(name, (), [row["destination_id"]])
+    elif row["mark"] is not None and (field := connector.capabilities(name).mark_field) is not None:
+        found = connector.select(name, (), Comparison(field, "eq", row["mark"]))
+    else:
+        return None
+    return None if found.is_empty() else str(found.get_column(ID)[0])
 
 
 def _giving_way(context: ActionContext, stored: StoredMapping, ids: dict[Side, str]) -> list[pl.DataFrame]:

@@ -111,13 +111,14 @@ def _of_file(file: Path, columns: dict[Side, str]) -> pl.DataFrame:
             header = opened.readline()
         separator = max(_SEPARATORS, key=header.count)
         read = pl.read_csv(file, separator=separator, infer_schema=False, encoding="utf8")
+        read = read.rename({name: name.strip().removeprefix("\ufeff") for name in read.columns})
     except (OSError, UnicodeDecodeError, pl.exceptions.PolarsError) as error:
         raise ConfigurationError(
             f"{file} cannot be read as a table of couplings",
             cause=str(error).splitlines()[0],
             remedy="Give a CSV file in UTF-8 with a header line.",
         ) from None
-    return _named(read.rename({name: name.strip().removeprefix("\ufeff") for name in read.columns}), columns)
+    return _named(read, columns)
 
 
 def _of_table(reading: MappingContext, name: str, columns: dict[Side, str], where: str) -> pl.DataFrame:

@@ -12,7 +12,7 @@ from twinrow.actions.wording import telling_fields
 from twinrow.batch.columns import ID
 from twinrow.connectors.base import Connector
 from twinrow.engine.changes import is_guid
-from twinrow.model.errors import ConfigurationError, RecordNotFound
+from twinrow.model.errors import ConfigurationError, RecordNotFound, UnknownName
 from twinrow.model.filters import Comparison, Filter, TextMatch, all_of, parse_filter, settings_as_variables
 from twinrow.model.sides import Side
 from twinrow.model.tables import Table
@@ -20,6 +20,8 @@ from twinrow.store.couplings import by_record
 from twinrow.store.mappings import StoredMapping
 
 _TOLD = 5
+_LOOKED_AT = 1_000
+"""Where more records begin so, any so many of them are put in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ def find_records(
     Where there is none, those whose number or name begins with it; ordered by what they are called. Raises as `synchronize`
     where the system cannot be reached.
     """
-    stored, searched = context.mapping(mapping), Side(side)
+    stored, searched = context.mapping(mapping), _side(side)
     pair = context.pair()
     connector = context.connector(pair.system(searched))
     table = connector.describe(stored.mapping.table(searched))
@@ -60,7 +62,7 @@ def record_id(context: ActionContext, mapping: str, side: str, text: str) -> str
 
     Raises `RecordNotFound`, and `ConfigurationError` where several records are called so.
     """
-    stored, searched = context.mapping(mapping), Side(side)
+    stored, searched = context.mapping(mapping), _side(side)
     connector = context.connector(context.pair().system(searched))
     table = connector.describe(stored.mapping.table(searched))
     if is_guid(text) or not table.key_is_guid:
@@ -90,11 +92,20 @@ def record_id(context: ActionContext, mapping: str, side: str, text: str) -> str
     )
 
 
+def _side(name: str) -> Side:
+    sides = {side.value: side for side in Side}
+    if name not in sides:
+        raise UnknownName("side", name, tuple(sides))
+    return sides[name]
+
+
 def _select(
     connector: Connector, table: Table, names: Sequence[str], conditions: Sequence[Filter | None]
 ) -> pl.DataFrame:
     """Return the ids of records that satisfy one of the conditions, with what they are called."""
-    parts = [connector.select(table.name, names, condition).select(ID, *names) for condition in conditions]
+    parts = [
+        connector.select(table.name, names, condition, limit=_LOOKED_AT).select(ID, *names) for condition in conditions
+    ]
     if not parts:
         return pl.DataFrame(schema={ID: pl.String(), "label": pl.String()})
     texts = [pl.col(name).cast(pl.String).replace("", None) for name in names]

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
 from twinrow.actions.context import ActionContext
+from twinrow.batch.columns import ID
 from twinrow.batch.hooks import Followed
 from twinrow.engine.amend import Asked
+from twinrow.engine.changes import possible_ids
 from twinrow.engine.run import Engine
 from twinrow.engine.uncouple import UNCOUPLING, Uncoupled, Uncoupling, chosen_couplings, followers, forget
 from twinrow.model.errors import ConfigurationError
-from twinrow.model.sides import Pass
+from twinrow.model.sides import Pass, Side
 from twinrow.standard.rules import RULES
 from twinrow.store.leases import release_lease, take_lease, this_process
 from twinrow.store.mappings import StoredMapping
@@ -25,7 +27,8 @@ class UncouplingResult:
 
     `cleared` counts the integration records that no longer carry our mark (their company), `failed` the records that are
     still coupled, whose reasons stand in the errors of the run. `run` is None where it was done at once, without a job.
-    `followers` tells of records of other mappings that were uncoupled with them: a customer's contacts.
+    `not_found` are ids that no record has. `followers`
+    tells of records of other mappings that were uncoupled with them: a customer's contacts.
     """
 
     mapping: str
@@ -34,6 +37,7 @@ class UncouplingResult:
     cleared: int
     failed: int
     followers: tuple[UncouplingResult, ...] = ()
+    not_found: tuple[str, ...] = ()
 
 
 def uncouple(
@@ -54,7 +58,28 @@ def uncouple(
             remedy="Name records by their ids, or ask for all records of the mapping.",
         )
     stored = context.mapping(mapping)
-    return _uncouple(context, context.engine(), stored, None if everything else list(records))
+    engine = context.engine()
+    if everything:
+        return _uncouple(context, engine, stored, None)
+    unknown = _not_found(context, engine, stored, records)
+    return replace(_uncouple(context, engine, stored, list(records)), not_found=unknown)
+
+
+def _not_found(
+    context: ActionContext, engine: Engine, stored: StoredMapping, records: Sequence[str]
+) -> tuple[str, ...]:
+    """Return those ids that neither name a coupled record nor one that is there."""
+    known: set[str] = set()
+    for couplings in chosen_couplings(context.database, stored, records):
+        known |= {id for side in Side for id in couplings.get_column(f"{side.value}_id").to_list()}
+    left = [id for id in dict.fromkeys(records) if id not in known]
+    if not left:
+        return ()
+    reading = engine.reading(stored.name)
+    for side, end in reading.ends.items():
+        possible = possible_ids(reading.mapping, side, left)
+        known |= set(end.connector.fetch(end.table.name, (), possible).get_column(ID).to_list())
+    return tuple(id for id in left if id not in known)
 
 
 def _uncouple(

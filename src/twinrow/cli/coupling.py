@@ -68,6 +68,8 @@ def couple(
             show_lines([f"Next: twinrow sync {_quoted(mapping)} --record {here}"])
             return
         _show_run(opened, coupled.run)
+        if not coupled.run.succeeded:
+            raise typer.Exit(RECORDS_FAILED)
 
 
 def create(
@@ -170,7 +172,8 @@ def uncouple(
             if one.failed:
                 where = f"twinrow jobs show {one.run}" if one.run is not None else "twinrow sync, then this again"
                 show_lines([f"{plural(one.failed, 'record stays', 'records stay')} coupled. Next: {where}"])
-    if any(one.failed for one in done):
+        show_lines(f"There is no record {id} on either side." for id in result.not_found)
+    if result.not_found or any(one.failed for one in done):
         raise typer.Exit(RECORDS_FAILED)
 
 

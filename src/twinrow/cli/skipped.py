@@ -118,7 +118,13 @@ def retry(
         chosen = [mapping] if mapping is not None else [one.name for one in opened.list_table_mappings()]
         count = sum(opened.retry_skipped(name, numbers or None) for name in chosen)
     taken = plural(count, "record is", "records are")
-    show_lines([f"{taken} tried again by the next run. Next: twinrow sync" if count else "Nothing is set aside."])
+    missing = len(set(numbers or ())) - count
+    show_lines([f"{taken} tried again by the next run. Next: twinrow sync"] if count else [])
+    if numbers and missing:
+        show_lines([f"{plural(missing, 'number is', 'numbers are')} not on the list (twinrow skipped list)."])
+        raise typer.Exit(RECORDS_FAILED)
+    if not count:
+        show_lines(["Nothing is set aside."])
 
 
 @skipped.command()

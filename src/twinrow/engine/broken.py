@@ -15,10 +15,11 @@ from twinrow.batch.columns import ID
 from twinrow.connectors.base import ChangeRequest
 from twinrow.engine.context import ReadContext, RunContext
 from twinrow.engine.pair import in_filter
+from twinrow.model.errors import RemovalsHeld
 from twinrow.model.filters import filter_fields
 from twinrow.model.outcomes import Decision, Recovery
 from twinrow.model.sides import Pass, Side
-from twinrow.store.couplings import GONE, State, by_record, in_state
+from twinrow.store.couplings import GONE, State, by_record, count_couplings, in_state
 from twinrow.store.leases import check_fence
 from twinrow.store.pending import PENDING_SCHEMA, clear_pending, save_pending
 from twinrow.store.watermarks import clear_staged, coupled_but_not_staged, stage_ids
@@ -70,6 +71,13 @@ def _looked_for(context: ReadContext) -> Iterator[tuple[pl.DataFrame, pl.DataFra
             stage_ids(connection, mapping, side, page)
     with shared.database.reading() as connection:
         portions = list(coupled_but_not_staged(connection, mapping, side))
+        coupled = count_couplings(connection, mapping)
+    if coupled > 1 and sum(map(len, portions)) == coupled:
+        raise RemovalsHeld(
+            f"Not one of the {coupled:,} coupled {side.value} records takes part any more: none was set aside",
+            cause="The table may be empty, the filter a wrong one, or the system another one.",
+            remedy="Look at the filter and the system; to give all couplings up, uncouple them.",
+        )
     for missing in portions:
         rows = end.connector.fetch(end.table.name, names, missing)
         there = rows.get_column(ID)

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import polars as pl
-from sqlalchemy import Connection, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, func, insert, or_, select, update
 
 from twinrow.batch.columns import ID, INSTANT
 from twinrow.model.outcomes import Decision, Recovery
@@ -165,17 +166,23 @@ def list_pending(
     statement = select(pending).where(pending.c.mapping_id.in_(by_id)).order_by(pending.c.id).limit(limit)
     if skipped is not None:
         statement = statement.where(pending.c.skipped.is_(skipped))
-    found = []
-    for row in connection.execute(statement):
-        values = dict(row._mapping)
-        pass_ = Pass(values.pop("pass"))
-        mapping = by_id[values["mapping_id"]]
-        key = values.pop("source_key")
-        for internal in ("job_id", "newest_coupling"):
-            values.pop(internal)
-        values["decision"] = Decision(values["decision"])
-        found.append(PendingRecord(pass_=pass_, source_id=decode_key(key, mapping.guid(pass_.source)), **values))
-    return found
+    return [_record(row, by_id[row.mapping_id]) for row in connection.execute(statement)]
+
+
+def pending_of(connection: Connection, mapping: StoredMapping, numbers: Sequence[int]) -> list[PendingRecord]:
+    """Return the pending rows of a mapping with these numbers."""
+    statement = select(pending).where(pending.c.mapping_id == mapping.id, pending.c.id.in_(numbers))
+    return [_record(row, mapping) for row in connection.execute(statement)]
+
+
+def _record(row: Row[Any], mapping: StoredMapping) -> PendingRecord:
+    values = dict(row._mapping)
+    pass_ = Pass(values.pop("pass"))
+    key = values.pop("source_key")
+    for internal in ("job_id", "newest_coupling"):
+        values.pop(internal)
+    values["decision"] = Decision(values["decision"])
+    return PendingRecord(pass_=pass_, source_id=decode_key(key, mapping.guid(pass_.source)), **values)
 
 
 def pending_messages(connection: Connection, mapping: StoredMapping, numbers: Sequence[int]) -> pl.DataFrame:

@@ -145,3 +145,21 @@ def test_an_empty_file_couples_nothing(tmp_path: Path) -> None:
     pair, _ = pair_of(1)
     with pair:
         assert pair.workspace.import_couplings("CUSTOMER", file_of(tmp_path, "local,integration")).given == 0
+
+
+def test_key_values_of_another_type_name_no_record(tmp_path: Path) -> None:
+    pair, ids = pair_of(1)
+    with pair:
+        link = pair.local.add("links", {"integrationId": ids[0][0], "crmId": ids[0][1], "table": 18})
+        pair.integration.edit("account", ids[0][1], statecode=1)
+        path = file_of(tmp_path, "local,integration", f"{ids[0][0]},1", f"{ids[0][0]},no number")
+        done = pair.workspace.import_couplings("CUSTOMER", path, integration_key="statecode")
+        assert (done.coupled, done.failed) == (1, 1)
+        assert done.refused[0].problem == "the integration record no number does not exist"
+        assert link
+
+
+def test_headers_that_are_the_same_are_told(tmp_path: Path) -> None:
+    pair, _ = pair_of(1)
+    with pair, pytest.raises(ConfigurationError, match="cannot be read"):
+        pair.workspace.import_couplings("CUSTOMER", file_of(tmp_path, "local, local,integration", "1,2,3"))

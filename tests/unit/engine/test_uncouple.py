@@ -165,3 +165,11 @@ def test_records_uncoupled_from_each_other_can_be_coupled_again() -> None:
         pair.synchronize()
         assert pair.counterpart(local) == account
         assert pair.workspace.list_errors("CUSTOMER") == []
+
+
+def test_ids_that_no_record_has_are_told() -> None:
+    with pair_of("CUSTOMER") as pair:
+        local, _ = coupled(pair)
+        loose = pair.local.add("customers", {"name": "loose"})
+        result = pair.workspace.uncouple("CUSTOMER", local, loose, "nonsense", FOREIGN)
+        assert (result.uncoupled, result.not_found) == (1, ("nonsense", FOREIGN))

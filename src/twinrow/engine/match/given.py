@@ -10,12 +10,15 @@ from collections.abc import Mapping
 
 import polars as pl
 
+from twinrow.batch.canonical import canonical
 from twinrow.batch.columns import ID
+from twinrow.batch.convert import convert
 from twinrow.batch.filters import filter_expression
 from twinrow.engine.changes import is_guid
 from twinrow.engine.context import MappingContext
 from twinrow.model.filters import Comparison, filter_fields, parse_filter, settings_as_variables
 from twinrow.model.sides import Side
+from twinrow.model.tables import Field, FieldType
 from twinrow.store.couplings import by_record
 from twinrow.store.intents import open_intents
 
@@ -25,6 +28,7 @@ PROBLEM = "problem"
 ALREADY = "already"
 
 _AT_ONCE = 2_000
+_TEXT = Field("text", FieldType.TEXT)
 
 NAMED_TWICE = "it is given twice"
 UNSETTLED = "it is not known yet what became of what was sent for it"
@@ -93,25 +97,33 @@ def _records(context: MappingContext, side: Side, given: pl.Series, key: str | N
     names = sorted(filter_fields(condition))
     texts = given.drop_nulls().unique(maintain_order=True)
     texts = texts.filter(texts != "")
+    known = texts.to_frame(GIVEN[side])
     if key is None:
         ids = [text for text in texts if not end.table.key_is_guid or is_guid(text)]
         rows = end.connector.fetch(end.table.name, names, ids)
-        named = pl.col(ID)
+        named, told = pl.col(ID), pl.col(GIVEN[side])
     else:
-        wanted = Comparison(key, "in", tuple(texts))
+        field = end.table.field(key)
+        typed = convert(pl.col(GIVEN[side]), _TEXT, field).value
+        known = known.with_columns(typed.alias("@typed"))
+        wanted = tuple(known.get_column("@typed").drop_nulls().unique(maintain_order=True))
         fields = list(dict.fromkeys([key, *names]))
-        empty = end.connector.fetch(end.table.name, fields, [])
-        rows = end.connector.select(end.table.name, fields, wanted) if texts.len() else empty
-        named = pl.col(key).cast(pl.String)
+        condition_of_keys = Comparison(key, "in", wanted)
+        rows = (
+            end.connector.select(end.table.name, fields, condition_of_keys)
+            if wanted
+            else end.connector.fetch(end.table.name, fields, [])
+        )
+        named, told = canonical(pl.col(key), field), canonical(pl.col("@typed"), field)
     within = filter_expression(condition, end.table) if condition is not None else pl.lit(True)
-    told = rows.select(named.str.to_lowercase().alias("@key"), pl.col(ID).alias("@id"), within.alias("@within"))
-    counted = told.group_by("@key").agg(
+    found = rows.select(named.str.to_lowercase().alias("@key"), pl.col(ID).alias("@id"), within.alias("@within"))
+    counted = found.group_by("@key").agg(
         pl.col("@id").first().alias(f"{side.value}_id"),
         pl.col("@within").first().fill_null(False).alias(f"@within.{side.value}"),
         pl.len().alias(f"@count.{side.value}"),
     )
     one = pl.when(pl.col(f"@count.{side.value}") == 1).then(pl.col(f"{side.value}_id")).alias(f"{side.value}_id")
-    known = texts.to_frame(GIVEN[side]).with_columns(pl.col(GIVEN[side]).str.to_lowercase().alias("@key"))
+    known = known.select(GIVEN[side], told.str.to_lowercase().alias("@key"))
     return known.join(counted.with_columns(one), on="@key", how="left").drop("@key")
 
 
