@@ -34,7 +34,12 @@ class Administrators:
 
     def direction(self, n: Numbers) -> None:
         both = Direction.BIDIRECTIONAL
-        self._world.administer(replace(self._rules, direction=n.pick([both, both, *Direction])))
+        rules = replace(self._rules, direction=n.pick([both, both, *Direction]))
+        for name in MAPPED:
+            if rules.both_ways(name) and not self._rules.both_ways(name):
+                # What lay there while the field went one way was never reconciled.
+                self._world.ledger.forget_base(name)
+        self._world.administer(rules)
 
     def field_direction(self, n: Numbers) -> None:
         name = n.pick(MAPPED)

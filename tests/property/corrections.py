@@ -88,7 +88,6 @@ class Corrections:
     def _check_taken_back(self, written: Sequence[Written], held: Held, rules: Rulebook) -> None:
         """Where nobody has been since, there is what was there before."""
         world = self._world
-        grouped = [name for name in GROUP if world.rules.both_ways(name)]
         for (side, id), steps in _by_record(written).items():
             before, now = held[side].get(id), world.ledger.records[side].get(id)
             update = steps[0]
@@ -98,7 +97,7 @@ class Corrections:
             if any(is_bad(update.before[name]) for name in changes):
                 continue  # its system takes it no more
             for name, (old, new) in changes.items():
-                members = grouped if name in grouped else [name]
+                members = GROUP if name in GROUP else (name,)
                 if any(before[member] != update.after[member] for member in members):
                     continue
                 if name in MAPPED and not (

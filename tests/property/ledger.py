@@ -206,7 +206,7 @@ class Ledger:
             self.complain(f"{side} {tag}: written although its source is outside the filter")
         for name in MAPPED:
             if before[name] != after[name]:
-                self._replaced(side, tag, name, before[name], after[name], source)
+                self._replaced(side, tag, name, before, after[name], source)
 
     def _taken_back(self, tag: str, names: list[str]) -> None:
         """What was undone stays so: both sides' values are what was last reconciled."""
@@ -218,8 +218,8 @@ class Ledger:
             self.agreed[tag, name] = {record[name] for record in held}
             self.without_base.discard((tag, name))
 
-    def _replaced(self, side: Side, tag: str, name: str, old: str, value: str, source: Named) -> None:
-        pass_, work, rules = PASS_TO[side], self._work, self.rules
+    def _replaced(self, side: Side, tag: str, name: str, before: Named, value: str, source: Named) -> None:
+        pass_, work, rules, old = PASS_TO[side], self._work, self.rules, before[name]
         where = f"{side} {tag} {name}"
         if (tag, name) in work.settling and value == work.value and side is Side.LOCAL:
             self.fresh.discard((side, tag, name))
@@ -231,16 +231,21 @@ class Ledger:
         possible = self.had[side.other][tag, name] if work.careless else {source[name]}
         if value not in {rules.carried(name, pass_, one) for one in possible}:
             self.complain(f"{where}: {value!r} is not what the other side says")
-        if (side, tag, name) in self.fresh and not self._may_replace(side, tag, name):
+        if (side, tag, name) in self.fresh and not self._may_replace(side, tag, name, before, source):
             self.complain(f"{where}: {old!r}, which somebody wrote, was replaced by {value!r}")
         self.fresh.discard((side, tag, name))
 
-    def _may_replace(self, side: Side, tag: str, name: str) -> bool:
+    def _may_replace(self, side: Side, tag: str, name: str, before: Named, source: Named) -> bool:
         pass_, work, rules = PASS_TO[side], self._work, self.rules
         if pass_ in work.forced or not rules.both_ways(name) or work.settling.get((tag, name)) is side.other:
             return True
         members = rules.group(name)
-        open_question = (tag, name) in self.without_base
+        # One member that nobody has reconciled, and that differs, leaves the whole group open.
+        held = {side: before, side.other: source}
+        open_question = any(
+            (tag, member) in self.without_base and not rules.agree(member, *(held[one][member] for one in Side))
+            for member in members
+        )
         if open_question and self.preferred.get(tag) is side.other:
             return True
         contested = open_question or any((side.other, tag, member) in self.touched for member in members)
@@ -278,7 +283,8 @@ class Ledger:
                 self.agreed[tag, name] |= {here[name], there[name]}
                 cells = {(side, tag, name) for side in Side}
                 self.fresh -= cells
-                if not by_person:
+                if not by_person and not self._work.careless:
+                    # Whose answer was lost does not know yet that both agree.
                     self.touched -= cells
 
     def learned(self, tags: set[str]) -> None:
