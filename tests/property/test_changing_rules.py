@@ -32,7 +32,7 @@ def test_whatever_administrators_change_nothing_is_lost_doubled_or_forgotten(all
     for seed, steps in enumerate(TOURS):
         check(seed, steps)
     for seed in range(20):
-        check(seed, script(seed, 20))
+        check(seed, script(seed, 16))
 
 
 @pytest.mark.soak
