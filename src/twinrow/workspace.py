@@ -56,7 +56,6 @@ from twinrow.actions.records import FoundRecord
 from twinrow.actions.reset import Reset
 from twinrow.actions.results import Job, Round, Run
 from twinrow.actions.setup import SetUp
-from twinrow.actions.synchronization import Progress
 from twinrow.actions.uncoupling import UncouplingResult
 from twinrow.actions.undo import UndoResult
 from twinrow.actions.verification import VerificationResult
@@ -383,9 +382,9 @@ class Workspace:
         """Return what there is to see before a record is coupled; see `actions.coupling_offer`."""
         return coupling_offer.offer_coupling(self.context, mapping, local_id, integration_id)
 
-    def create_counterparts(self, mapping: str, *records: str, progress: Progress | None = None) -> Created:
-        """Make the counterparts of records that are not coupled; see `actions.coupling.create_counterparts`."""
-        return coupling.create_counterparts(self.context, mapping, records, progress=progress)
+    def create_counterparts(self, mapping: str, *records: str, **options: Any) -> Created:
+        """Make the counterparts of records that are not coupled; options as in `actions.coupling.create_counterparts`."""
+        return coupling.create_counterparts(self.context, mapping, records, **options)
 
     def import_couplings(self, mapping: str, source: str | Path, **options: Any) -> Imported:
         """Couple the pairs that a file or a local table names; options as in `actions.coupling_import`."""

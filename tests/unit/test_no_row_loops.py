@@ -12,17 +12,23 @@ PACKAGES = ("engine", "batch")
 BY_ROW = frozenset({"iter_rows", "iter_slices", "map_elements", "map_rows", "rows", "rows_by_key", "to_dicts"})
 
 ALLOWED = {
+    (
+        "batch/inserts.py",
+        "inserts",
+    ): "values of many rows become the parameters of one statement, as the driver takes them",
     ("engine/changes.py", "named_batches"): "the records that a person has named",
     ("engine/likeness.py", "likenesses"): "creates without an answer, each held against all candidates at once",
     (
         "engine/passes.py",
-        "PassRun.run",
+        "PassRun._run",
     ): "two columns become a dictionary: records that failed before and were tried again",
+    ("engine/match/given.py", "check_given"): "portions of some thousand rows, not rows",
     ("engine/settle.py", "count_outcomes"): "a row for each outcome or reason, not for each record",
     (
         "engine/stages.py",
         "Stages._work",
     ): "two columns become a dictionary: the versions of what a plan has just written",
+    ("engine/uncouple.py", "Uncoupling.clear_left_behind"): "portions of some thousand rows, not rows",
     ("engine/undo.py", "Undo._refuse"): "at most a thousand, to be told to a person",
     ("engine/undo.py", "Undo._tell_fields"): "at most a thousand, to be told to a person",
     ("engine/undo.py", "Undo._tell_records"): "at most a thousand, to be told to a person",

@@ -131,12 +131,18 @@ def _check(connector: Connector, table: Table, text: str, variables: Mapping[str
 
 
 def create_counterparts(
-    context: ActionContext, mapping: str, records: Sequence[str], *, progress: Progress | None = None
+    context: ActionContext,
+    mapping: str,
+    records: Sequence[str],
+    *,
+    allow_duplicates: bool = False,
+    progress: Progress | None = None,
 ) -> Created:
     """Make the counterparts of records that are not coupled, named by their ids on either side, and couple them.
 
     The mapping keeps its setting whether it makes records. A record whose counterpart is gone gets a new one. Records outside
-    the mapping's filter or rules are left out. Raises as `synchronize`.
+    the mapping's filter or rules are left out. `allow_duplicates`: also where records on the other side look like them, and the
+    mapping stops for that. Raises as `synchronize`.
     """
     stored = context.mapping(mapping)
     frame = look_at(context.engine().reading(mapping), records)
@@ -145,7 +151,7 @@ def create_counterparts(
     paired = frame.filter(pl.col("coupling_id").is_not_null() & both)
     wanted = frame.filter(pl.col("coupling_id").is_null() | ~both)
     survivors = [row[f"{side.value}_id"] for row in wanted.iter_rows(named=True) for side in Side if row[there(side)]]
-    asked = RunOptions(create=True, records=tuple(survivors), missing="restore")
+    asked = RunOptions(create=True, records=tuple(survivors), missing="restore", allow_duplicates=allow_duplicates)
     run = run_named(context, stored, asked, progress) if survivors else None
     made: dict[str, str] = {}
     if run is not None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import polars as pl
+
 from twinrow.actions.context import ActionContext
 from twinrow.actions.restraints import check_writable, show_read_only
 from twinrow.actions.results import Run
@@ -19,6 +21,8 @@ from twinrow.engine.run import Engine
 from twinrow.model.errors import ConfigurationError
 from twinrow.model.outcomes import Counters, LeftOut, Unmatched
 from twinrow.model.sides import Pass
+from twinrow.store.mappings import StoredMapping
+from twinrow.store.proposals import REJECTED, known_pairs
 
 MAKING, SYNCHRONIZING = "unmatched records carried over", "coupled records synchronized"
 
@@ -28,7 +32,8 @@ class MatchResult:
     """What matching came to, in local records; with `run` None what it would come to.
 
     `criteria` names the groups in the order in which they were tried, `by_group` counts what each coupled. `looked_at` are the
-    uncoupled records that took part: each was coupled or is `unmatched`, for the reason that counts it. `left_out` took no part.
+    uncoupled records that took part: each was coupled or is `unmatched`, for the reason that counts it. `left_out` took no part;
+    of these, `refused` counts records that were named, and cannot.
     `create_unmatched` and `sync_after` say what followed; `runs` are the runs that did so.
     """
 
@@ -40,6 +45,7 @@ class MatchResult:
     by_group: tuple[int, ...]
     unmatched: Mapping[Unmatched, int]
     left_out: Mapping[LeftOut, int]
+    refused: int
     create_unmatched: bool
     sync_after: bool
     runs: tuple[Run, ...] = ()
@@ -58,8 +64,8 @@ class MatchResult:
     def failed(self) -> int:
         """How many records have no counterpart, and get none by what follows."""
         if self.create_unmatched:
-            return self.unmatched.get(Unmatched.UNSETTLED, 0)
-        return sum(self.unmatched.values())
+            return self.unmatched.get(Unmatched.UNSETTLED, 0) + self.refused
+        return sum(self.unmatched.values()) + self.refused
 
 
 def match(
@@ -102,10 +108,18 @@ def match(
     with engine.amending(mapping, asked) as amendments:
         job = CouplingJob(amendments.shared)
         with Matching(amendments.shared, criteria, records, progress, job.pause) as matching:
-            for _, pairs in matching.pairs():
-                job.couple(pairs)
+            for number, pairs in matching.pairs():
+                rejected = _rejected(context, amendments.shared.mapping, pairs)
+                job.couple(pairs.join(rejected, on=rejected.columns, how="anti"))
+                if rejected.height:
+                    matching.take_back(number, rejected.height)
+                    reason = pl.lit(Unmatched.REJECTED.value).alias("reason")
+                    job.tell_unmatched(rejected.select("local_id", reason))
             for told in matching.unmatched():
                 job.tell_unmatched(told, to_be_made=makes)
+        refused = [(id, reason.value) for id, reason in matching.result.refused.items()]
+        if refused:
+            job.tell_unmatched(pl.DataFrame(refused, schema=["local_id", "reason"], orient="row"))
         job.finish(_message(matching.result))
     runs = []
     if makes and matching.result.unmatched:
@@ -128,6 +142,14 @@ def _plans(engine: Engine, reading: MappingContext, on: Sequence[Sequence[str]])
     enabled = mapping.model_copy(update={"fields": tuple(rows)})
     more = plan_fields(enabled, tables, engine.transformations, (), engine.settings)
     return FieldPlans((*reading.plans.plans, *more.plans), reading.plans.unavailable)
+
+
+def _rejected(context: ActionContext, stored: StoredMapping, pairs: pl.DataFrame) -> pl.DataFrame:
+    """Return those of the pairs (`local_id`, `integration_id`) of which a person has said that they are not the same."""
+    with context.database.reading() as connection:
+        known = known_pairs(connection, stored, pairs.get_column("local_id").to_list())
+    said = known.filter(pl.col("state") == REJECTED).select("local_id", "integration_id")
+    return pairs.select("local_id", "integration_id").join(said, on=["local_id", "integration_id"], how="semi")
 
 
 def _makes_unmatched(reading: MappingContext, wanted: bool | None) -> bool:
@@ -201,6 +223,7 @@ def _result(
         by_group=tuple(matched.by_group),
         unmatched={reason: matched.unmatched[reason] for reason in Unmatched if reason in matched.unmatched},
         left_out={reason: matched.left_out[reason] for reason in LeftOut if reason in matched.left_out},
+        refused=len(matched.refused),
         create_unmatched=makes,
         sync_after=follows,
         runs=tuple(runs),

@@ -29,6 +29,7 @@ from twinrow.store.proposals import (
     decide,
     forget_open,
     get_proposals,
+    states_of,
 )
 from twinrow.store.proposals import list_proposals as stored_proposals
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 _ALL = 10_000_000
 _AT_ONCE = 5_000
+_MOVED = "somebody has decided about it meanwhile"
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +235,12 @@ def _couple(
 ) -> tuple[list[int], dict[int, str]]:
     """Couple what can be coupled; return the numbers of that, and the reasons against the others."""
     mapping = shared.mapping
+    read = {one.id: one.state for one in proposals}
+    with context.database.reading() as connection:
+        # Somebody may have said something else of them since they were read.
+        now = states_of(connection, list(read))
+    moved = {number: _MOVED for number, state in read.items() if now.get(number) != state}
+    proposals = [one for one in proposals if one.id not in moved]
     ids = {Side.LOCAL: [one.local_id for one in proposals], Side.INTEGRATION: [one.integration_id for one in proposals]}
     partners: dict[Side, dict[str, str]] = {}
     there: dict[Side, set[str]] = {}
@@ -241,7 +249,7 @@ def _couple(
             known = by_record(connection, mapping, side, ids[side])
         partners[side] = dict(known.select(f"{side.value}_id", f"{side.other.value}_id").iter_rows())
         there[side] = set(end.connector.fetch(end.table.name, (), list(dict.fromkeys(ids[side]))).get_column(ID))
-    refused: dict[int, str] = {}
+    refused: dict[int, str] = moved
     accepted: list[Proposal] = []
     for one in proposals:
         pair = {Side.LOCAL: one.local_id, Side.INTEGRATION: one.integration_id}

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 _REFUSED_SHOWN = 20
 
+AllowDuplicates = Annotated[
+    bool, typer.Option("--allow-duplicates", metavar="", help="Create also what seems to be there already, uncoupled.")
+]
+
 couplings = typer.Typer(no_args_is_help=True, help="Couplings: list them, import them, find records to couple.")
 
 
@@ -45,6 +49,7 @@ def couple(
         ),
     ] = False,
     plan: Annotated[bool, typer.Option("--plan", metavar="", help="Only show both records' values.")] = False,
+    allow_duplicates: AllowDuplicates = False,
     connection: ConnectionName = None,
     store: Store = DEFAULT_STORE,
 ) -> None:
@@ -60,7 +65,7 @@ def couple(
             _show_offer(opened, opened.offer_coupling(mapping, here, there))
             return
         if there is None:
-            _make(opened, mapping, [here])
+            _make(opened, mapping, [here], allow_duplicates=allow_duplicates)
             return
         coupled = opened.couple(mapping, here, there, use=use, synchronize=sync)
         show_lines([f"Coupled the {mapping} records {here} and {there}."])
@@ -75,6 +80,7 @@ def couple(
 def create(
     mapping: Annotated[str, typer.Argument(metavar="MAPPING", help="The mapping.")],
     records: Annotated[list[str], typer.Argument(metavar="ID", help="The records, by their ids on either side.")],
+    allow_duplicates: AllowDuplicates = False,
     as_json: AsJson = False,
     connection: ConnectionName = None,
     store: Store = DEFAULT_STORE,
@@ -85,11 +91,13 @@ def create(
     left alone. Exit code 1: a counterpart was not made.
     """
     with workspace(store, connection) as opened:
-        _make(opened, mapping, records, as_json=as_json)
+        _make(opened, mapping, records, allow_duplicates=allow_duplicates, as_json=as_json)
 
 
-def _make(opened: Workspace, mapping: str, records: Sequence[str], *, as_json: bool = False) -> None:
-    created = opened.create_counterparts(mapping, *records)
+def _make(
+    opened: Workspace, mapping: str, records: Sequence[str], *, allow_duplicates: bool, as_json: bool = False
+) -> None:
+    created = opened.create_counterparts(mapping, *records, allow_duplicates=allow_duplicates)
     asked = len(dict.fromkeys(records)) - len(created.coupled) - len(created.not_found)
     if as_json:
         from twinrow.cli.documents import print_document

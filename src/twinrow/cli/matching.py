@@ -121,11 +121,11 @@ def _next(result: MatchResult) -> list[str]:
     from twinrow.model.outcomes import LeftOut
 
     quoted = f'"{result.mapping}"' if " " in result.mapping else result.mapping
-    made = sum(result.unmatched.values()) - result.failed
+    made = sum(result.unmatched.values()) + result.refused - result.failed
     lines = []
     if left_out := result.left_out.get(LeftOut.COUPLED):
         told = plural(left_out, "record is coupled already and was", "records are coupled already and were")
-        lines.append(f"{told} left out.")
+        lines.append(f"{told} left out. To match them too: twinrow uncouple {quoted} ID, then match again.")
     if result.run is None:
         if made:
             lines.append(f"The counterparts of {plural(made, 'record')} would be made.")
@@ -138,4 +138,7 @@ def _next(result: MatchResult) -> list[str]:
         lines.append(f"Next: twinrow sync {quoted}")
     elif result.failed:
         lines.append(f"Next: twinrow match {quoted} --on FIELD, by other fields")
+    broken = sum(not run.succeeded for run in result.runs)
+    if broken:
+        lines.append("Not everything went through in what followed. Next: twinrow conflicts list, twinrow errors list")
     return lines or ["All is well."]

@@ -121,7 +121,7 @@ class Engine:
                     known = {one.name: one for one in list_mappings(connection, mapping.connection_id)}
                     shape = shape_id(connection, mapping.id, plans.identities)
                 shared = self._run_context(mapping, ends, rules, plans, known, asked, run, lease, environments)
-                likely = None if resumed else self._guard(shared)
+                likely = self._guard(shared)
                 self._passes(shared, shape, progress)
                 if likely is not None:
                     self._warn(shared, likely)
@@ -287,7 +287,13 @@ class Engine:
         return {side: self.connectors[side].identify().environment for side in Side}
 
     def _guard(self, shared: RunContext) -> Likely | None:
-        """Look whether a run that begins would make records that are there already; end it where the mapping wants that."""
+        """Look whether a run that begins would make records that are there already; end it where the mapping wants that.
+
+        A run that was broken off after its passes had begun was looked at.
+        """
+        with self.database.reading() as connection:
+            if jobs_of_run(connection, shared.run.id):
+                return None
         likely = find_duplicates(shared, _possible(shared.mapping, _asked(shared.mapping, shared.options)))
         if likely is None or shared.mapping.mapping.duplicates_guard is not DuplicatesGuard.STOP:
             return likely

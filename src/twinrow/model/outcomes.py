@@ -90,6 +90,7 @@ class Unmatched(StrEnum):
     COUPLED = "its match is coupled already"
     RIVALS = "other records have the same match"
     UNSETTLED = "not known yet what became of what was sent"
+    REJECTED = "a person has rejected its match"
 
 
 class LeftOut(StrEnum):

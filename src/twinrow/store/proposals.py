@@ -169,6 +169,12 @@ def get_proposals(connection: Connection, mappings: Sequence[StoredMapping], num
     return [found[number] for number in dict.fromkeys(numbers)]
 
 
+def states_of(connection: Connection, numbers: Sequence[int]) -> dict[int, str]:
+    """Return what has been said of proposals by now; those that are forgotten are absent."""
+    rows = connection.execute(select(proposals.c.id, proposals.c.state).where(proposals.c.id.in_(numbers)))
+    return {row.id: row.state for row in rows}
+
+
 def decide(connection: Connection, numbers: Sequence[int], state: str, who: str, at: datetime) -> None:
     """Store what was said of proposals."""
     for start in range(0, len(numbers), 10_000):

@@ -234,3 +234,13 @@ def test_a_record_whose_create_has_no_answer_is_left_to_the_next_run() -> None:
         assert result.unmatched[Unmatched.UNSETTLED] == 1
         assert pair.counterpart(customers[0], LOCAL) is None
         assert (Pass.TO, customers[0]) in open_failures(pair)
+
+
+def test_records_that_are_named_and_cannot_be_matched_are_failures_with_their_reasons() -> None:
+    unknown = "99999999-9999-4999-8999-999999999999"
+    with MemoryPair(mapping(only_coupled=True, local_filter="faxNo ne 'out'")) as pair:
+        outside = pair.local.add("customers", {"displayName": "Adatum", "faxNo": "out"})
+        result = pair.workspace.match("CUSTOMER", on=[["displayName"]], records=[outside, unknown])
+        assert (result.failed, result.refused, result.succeeded) == (2, 2, False)
+        told = {row.source_id: row.message for row in pair.workspace.list_errors("CUSTOMER")}
+        assert told == {outside: "not coupled: outside the filter", unknown: "not coupled: not found"}

@@ -8,9 +8,14 @@ its number, and its name. Nothing is coupled by that; `duplicates_guard` of the 
 from __future__ import annotations
 
 import logging
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import polars as pl
+
+from twinrow.batch.columns import ID
+from twinrow.engine.changes import possible_ids
 from twinrow.engine.context import ReadContext, RunContext
 from twinrow.engine.match.criteria import Criteria, choose_criteria, incomparable
 from twinrow.engine.match.exact import Matching
@@ -57,7 +62,8 @@ class Likely:
 def find_duplicates(shared: RunContext, asked: Sequence[Pass]) -> Likely | None:
     """Look for likely counterparts of what a new run of these passes would make; None where there is nothing to tell.
 
-    Raises `Stopped`, and what keeps a system from being read for now. Where it cannot be told, nothing is.
+    Raises `Stopped`, and what keeps a system from being read. Where it cannot be told, nothing is; a mapping that stops for
+    duplicates stops then, too (`DuplicatesHeld`).
     """
     guard = shared.mapping.mapping.duplicates_guard
     if guard is DuplicatesGuard.OFF or shared.options.allow_duplicates:
@@ -66,7 +72,13 @@ def find_duplicates(shared: RunContext, asked: Sequence[Pass]) -> Likely | None:
         return _find(shared, asked)
     except (RetryError, StopError):
         raise
-    except Exception:  # rules are other people's code; what is wrong, the run tells of each record
+    except Exception as error:  # rules are other people's code; what is wrong, the run tells of each record
+        if guard is DuplicatesGuard.STOP:
+            raise DuplicatesHeld(
+                "It could not be looked whether the records are there already: nothing was made",
+                cause=str(error),
+                remedy="Mend what is named; to make records without looking: --allow-duplicates.",
+            ) from error
         logging.getLogger(__name__).debug("Looking for duplicates of %s failed", shared.mapping.name, exc_info=True)
         return None
 
@@ -98,16 +110,19 @@ def held(likely: Likely) -> DuplicatesHeld:
 def _makes_anew(shared: RunContext, pass_: Pass) -> bool:
     """Whether a pass makes records because someone asked for it, or makes them for the first time."""
     options = shared.options
-    chosen_already = options.retry_only or options.appending or options.coupled is not None or options.missing
+    chosen_already = options.retry_only or options.appending or options.coupled is not None
+    chosen_already = chosen_already or (options.missing != "" and not options.create)
     reading = ReadContext(shared, pass_)
     if chosen_already or options.careful or not reading.can_create:
         return False
     if any(rule.natural(reading.hooks) is not None for rule in shared.rules):
         return False  # it couples what is there already by itself
-    if options.create:
+    if options.create or options.full:
         return True
     with shared.database.reading() as connection:
-        return read_watermark(connection, shared.mapping.id, pass_.source) is None
+        known = read_watermark(connection, shared.mapping.id, pass_.source)
+    # Where everything is looked at again, what was left alone so far may be made now.
+    return known is None or not reading.still_valid(known.shape)
 
 
 def _both_filled(shared: RunContext, pass_: Pass) -> bool:
@@ -142,13 +157,34 @@ def _count(shared: RunContext, criteria: Criteria) -> int:
             if check_fence(connection, shared.lease):
                 check_stop(connection)
 
-    with Matching(shared, criteria, shared.options.records, pause=pause) as matching:
-        for _ in matching.pairs():
-            pass
-        for _ in matching.unmatched():
-            pass
-        result = matching.result
-    return result.matched + sum(result.unmatched.get(reason, 0) for reason in _LIKELY)
+    here, there = _named(shared)
+    if there and shared.mapping.mapping.duplicates_guard is not DuplicatesGuard.STOP and not here:
+        return 0  # to find who is meant by a few records of that side, all local ones would have to be read
+    with Matching(shared, criteria, () if there else here, pause=pause) as matching:
+        matched = sum(
+            pairs.filter(
+                pl.col("local_id").is_in(here) | pl.col("integration_id").is_in(there) if there else pl.lit(True)
+            ).height
+            for _, pairs in matching.pairs()
+        )
+        unclear = sum(
+            told.filter(
+                pl.col("reason").is_in([reason.value for reason in _LIKELY])
+                & (pl.col("local_id").is_in(here) if there else pl.lit(True))
+            ).height
+            for told in matching.unmatched()
+        )
+    return matched + unclear
+
+
+def _named(shared: RunContext) -> tuple[list[str], list[str]]:
+    """Return the records that a person named: those of the local side, and the others."""
+    named = list(dict.fromkeys(shared.options.records))
+    if not named:
+        return [], []
+    end = shared.ends[Side.LOCAL]
+    found = set(end.connector.fetch(end.table.name, (), possible_ids(shared.mapping, Side.LOCAL, named)).get_column(ID))
+    return [id for id in named if id in found], [id for id in named if id not in found]
 
 
 def _command(shared: RunContext, criteria: Criteria) -> str:
@@ -156,4 +192,4 @@ def _command(shared: RunContext, criteria: Criteria) -> str:
     command = f'twinrow match "{name}"' if " " in name else f"twinrow match {name}"
     if any(plan.mapping.match is not None for plan in shared.plans.plans):
         return command
-    return command + "".join(f" --on {group[0].plan.mapping.local}" for group in criteria.groups)
+    return command + "".join(f" --on {shlex.quote(str(group[0].plan.mapping.local))}" for group in criteria.groups)

@@ -58,13 +58,14 @@ class Matched:
     """What a matching has come to, in local records.
 
     `looked_at` counts those that are uncoupled and take part; each was matched (`by_group`) or is `unmatched`. `left_out` counts
-    the others, as far as they were named or are within the filter.
+    the others, as far as they were named or are within the filter. `refused` are records that were named and cannot take part.
     """
 
     looked_at: int = 0
     by_group: list[int] = field(default_factory=list)
     unmatched: dict[Unmatched, int] = field(default_factory=dict)
     left_out: dict[LeftOut, int] = field(default_factory=dict)
+    refused: dict[str, LeftOut] = field(default_factory=dict)
 
     @property
     def matched(self) -> int:
@@ -130,6 +131,11 @@ class Matching:
                 self.result.by_group[number] += pairs.height
                 yield number, pairs
 
+    def take_back(self, number: int, count: int) -> None:
+        """Count pairs of a group that were yielded and not coupled after all, because a person has rejected them."""
+        self.result.by_group[number] -= count
+        self.result.unmatched[Unmatched.REJECTED] = self.result.unmatched.get(Unmatched.REJECTED, 0) + count
+
     def unmatched(self) -> Iterator[pl.DataFrame]:
         """Yield the local records for which nobody was found: `local_id` and `reason` (a value of `Unmatched`)."""
         for frame in self._everyone.in_order():
@@ -153,10 +159,12 @@ class Matching:
         reader = SideValues(self._context, self._criteria, Side.LOCAL)
         unsettled = self._unsettled(Side.LOCAL)
         came: list[pl.Series] = []
+        missing = set(self._records)
         count = read = 0
         for page in reader.fetched(self._records) if self._records else reader.pages():
             self._pause()
             read += page.height
+            missing -= set(page.get_column(ID)) if missing else set()
             frame = self._taking_part(page)
             numbers = pl.int_range(count, count + frame.height, dtype=pl.UInt32, eager=True)
             waits = frame.get_column(ID).is_in(unsettled.implode())
@@ -170,8 +178,8 @@ class Matching:
             self._progress(READING[Side.LOCAL], read)
         self._came = pl.concat(came) if came else self._came
         self.result.looked_at = count
-        if self._records:
-            self.result.leave_out(LeftOut.NOT_FOUND, len(self._records) - read)
+        self.result.leave_out(LeftOut.NOT_FOUND, len(missing))
+        self.result.refused |= dict.fromkeys(sorted(missing), LeftOut.NOT_FOUND)
 
     def _taking_part(self, page: pl.DataFrame) -> pl.DataFrame:
         """Return the uncoupled local records of a page that take part; count those left out."""
@@ -189,9 +197,11 @@ class Matching:
             (~inside, LeftOut.OUTSIDE_PILOT),
         )
         for condition, reason in cases:
-            kept = page.filter(~condition)
-            self.result.leave_out(reason, page.height - kept.height)
-            page = kept
+            out = page.filter(condition)
+            self.result.leave_out(reason, out.height)
+            if self._records and reason is not LeftOut.COUPLED:
+                self.result.refused |= dict.fromkeys(out.get_column(ID), reason)
+            page = page.filter(~condition)
         return page
 
     def _read_integration(self) -> None:

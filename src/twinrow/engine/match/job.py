@@ -34,6 +34,7 @@ _REMEDIES: Mapping[Unmatched, str] = {
     Unmatched.SEVERAL: "Merge the records that are the same, match by further fields, or couple it by hand.",
     Unmatched.COUPLED: "Look whether the two local records are the same; or couple it by hand to another record.",
     Unmatched.RIVALS: "Look whether the local records are the same; match by further fields, or couple one by hand.",
+    Unmatched.REJECTED: "Nothing, if they are different; else accept the proposal, or couple them by hand.",
     Unmatched.UNSETTLED: "Run the mapping, which finds out; then match again.",
 }
 
@@ -144,7 +145,7 @@ class CouplingJob:
 
 def _error_rows(unmatched: pl.DataFrame) -> pl.DataFrame:
     remedies = {reason.value: remedy for reason, remedy in _REMEDIES.items()}
-    remedy = pl.col("reason").replace_strict(remedies, return_dtype=pl.String)
+    remedy = pl.col("reason").replace_strict(remedies, default=None, return_dtype=pl.String)
     return _rows(unmatched, pl.lit(None, dtype=pl.String), pl.col("reason"), remedy)
 
 

@@ -179,3 +179,52 @@ def test_a_run_that_is_gone_on_with_is_not_looked_through_again(
         assert looked == [1]
         assert pair.synchronize().counters.inserted == 3
         assert looked == [1]
+
+
+def test_a_run_that_was_broken_off_while_it_looked_looks_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    with filled(duplicates_guard=STOP) as pair:
+        with monkeypatch.context() as patched:
+            patched.setattr(Matching, "pairs", _interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                pair.synchronize()
+        with pytest.raises(DuplicatesHeld):
+            pair.synchronize()
+        assert accounts(pair) == 1
+
+
+def _interrupt(_: Matching) -> Any:
+    raise KeyboardInterrupt
+
+
+def test_a_mapping_that_stops_also_stops_where_it_cannot_be_looked(monkeypatch: pytest.MonkeyPatch) -> None:
+    def faulty(_: Matching) -> Any:
+        raise ZeroDivisionError("a rule of somebody")
+
+    with filled(duplicates_guard=STOP) as pair:
+        monkeypatch.setattr(Matching, "pairs", faulty)
+        with pytest.raises(DuplicatesHeld, match="could not be looked"):
+            pair.synchronize()
+        assert accounts(pair) == 1
+
+
+def test_an_integration_record_that_is_named_is_looked_for_as_well() -> None:
+    with filled(only_coupled=True, duplicates_guard=STOP) as pair:
+        account = next(iter(pair.integration.records("account")))
+        with pytest.raises(DuplicatesHeld):
+            pair.synchronize(create=True, records=[account])
+        with pytest.raises(DuplicatesHeld):
+            pair.workspace.create_counterparts("CUSTOMER", account)
+        assert len(pair.local.records("customers")) == 2
+        made = pair.workspace.create_counterparts("CUSTOMER", account, allow_duplicates=True)
+        assert len(made.couplings) == 1
+
+
+def test_records_that_were_left_alone_and_may_be_made_now_are_looked_at() -> None:
+    with filled(only_coupled=True, duplicates_guard=STOP) as pair:
+        pair.synchronize()
+        pair.set_mapping(mapping(NAME, NUMBER, PHONE, only_coupled=False, duplicates_guard=STOP))
+        with pytest.raises(DuplicatesHeld):
+            pair.synchronize()
+        with pytest.raises(DuplicatesHeld):
+            pair.synchronize(full=True)
+        assert accounts(pair) == 1

@@ -7,8 +7,12 @@ from collections.abc import Iterator
 import pytest
 from tests.unit.engine.match.people import People, people_pair, person_mapping
 
+from twinrow.actions import proposals
+from twinrow.engine.context import RunContext
+from twinrow.engine.match.job import CouplingJob
 from twinrow.model.errors import ConfigurationError, Stopped, UnknownName
 from twinrow.model.mapping import Compare
+from twinrow.model.outcomes import Unmatched
 from twinrow.model.sides import Side
 from twinrow.testing.pair import MemoryPair, customer_mapping
 
@@ -175,8 +179,30 @@ def test_a_rejected_pair_is_not_proposed_again(people: People) -> None:
     assert pair in proposed(people, "rejected")
     one = people.pair.workspace.show_proposal(number)
     assert (one.state, one.who) == ("rejected", "local user")
+    # Matching by fields leaves the pair alone, too.
+    people.pair.local.edit("people", pair[0], lastName="Xyzzy")
+    people.pair.integration.edit("person", pair[1], last_name="Xyzzy")
+    result = people.pair.workspace.match("PERSON", on=[["lastName"]], records=[pair[0]])
+    assert (result.coupled, result.unmatched) == (0, {Unmatched.REJECTED: 1})
     # Whoever has thought better of it accepts it after all.
     assert people.pair.workspace.accept_proposals([number]).done == (number,)
+
+
+def test_what_a_colleague_decides_meanwhile_holds(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
+    people.both(60)
+    workspace = people.pair.workspace
+    workspace.match_scored("PERSON", only_propose=True)
+    number, *_ = proposed(people).values()
+    begin = proposals.CouplingJob
+
+    def rejected_first(shared: RunContext) -> CouplingJob:
+        workspace.reject_proposals([number])
+        return begin(shared)
+
+    monkeypatch.setattr(proposals, "CouplingJob", rejected_first)
+    assert workspace.accept_proposals([number]).refused == {number: "somebody has decided about it meanwhile"}
+    assert coupled(people) == {}
+    assert workspace.show_proposal(number).state == "rejected"
 
 
 def test_what_cannot_be_coupled_is_told_and_the_rest_goes_through(people: People) -> None:
