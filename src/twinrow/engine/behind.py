@@ -16,6 +16,7 @@ from typing import Self
 import polars as pl
 
 from twinrow.batch.columns import ID
+from twinrow.batch.hooks import CouplingLookup
 from twinrow.engine.context import PassContext
 from twinrow.engine.lookups import related_mappings
 from twinrow.model.outcomes import Counters
@@ -25,9 +26,20 @@ Settled = Callable[[Counters], None]
 
 
 def can_settle_behind(context: PassContext) -> bool:
-    """Whether what becomes of a record can say nothing about those of the next batch: no rule, no reference among them."""
+    """Whether what becomes of a record can say nothing about those of the next batch.
+
+    It could where records of the mapping refer to one another, and where a rule asks what is coupled in it.
+    """
     mapping = context.mapping
-    return not context.shared.rules and mapping.id not in related_mappings(mapping.mapping, context.shared.mappings)
+    if mapping.id in related_mappings(mapping.mapping, context.shared.mappings):
+        return False
+    for rule in context.shared.rules:
+        if rule.natural(context.hooks) is not None:
+            return False
+        for wanted in rule.lookups(context.hooks):
+            if isinstance(wanted, CouplingLookup) and wanted.mapping == mapping.name:
+                return False
+    return True
 
 
 class Settling:

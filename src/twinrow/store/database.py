@@ -25,8 +25,8 @@ CURRENT_REVISION = "0003"
 """The schema that this version of twinrow works with; `migrations/versions` leads there."""
 
 _READING = "twinrow_reading"
-_CACHE_KIB = 48_000
-_READING_CACHE_KIB = 12_000
+_CACHE_KIB = 40_000
+_READING_CACHE_KIB = 8_000
 """Several threads read at a time, each with pages of its own; only writing gains from many."""
 _BUSY_SECONDS = 30
 _IDLE_SECONDS = 1.0
