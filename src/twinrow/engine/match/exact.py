@@ -40,7 +40,7 @@ READING = {Side.LOCAL: "local records read", Side.INTEGRATION: "integration reco
 HELD = 500_000
 """So many rows of a kind are held in memory; more are staged on disk."""
 
-AT_ONCE = 100_000
+AT_ONCE = 200_000
 """So many pairs are handed over at once: SQLite writes every page of an index that a transaction touches."""
 
 _NUMBER = "number"

@@ -17,7 +17,7 @@ from twinrow.model.sides import Pass, Side
 from twinrow.store.couplings import COUPLING_SCHEMA, by_record, insert_couplings
 from twinrow.store.errors import ERROR_SCHEMA, add_errors
 from twinrow.store.leases import check_fence
-from twinrow.store.pending import MATCHED, clear_pending, look_again, make_counterparts
+from twinrow.store.pending import MATCHED, clear_pending, has_open_work, look_again, make_counterparts
 from twinrow.store.restraints import check_stop
 from twinrow.store.runs import advance_job, finish_job, start_job
 from twinrow.store.watermarks import read_again, read_watermark
@@ -47,6 +47,7 @@ class CouplingJob:
         with shared.database.transaction() as connection:
             self._job = start_job(connection, shared.run, COUPLING, None, shared.clock.now())
             marks = {side: read_watermark(connection, shared.mapping.id, side) for side in Side}
+            self._waiting = [pass_ for pass_ in Pass if has_open_work(connection, shared.mapping, pass_)]
         self._read_before = any(mark is not None for mark in marks.values())
         self.coupled = 0
         self.couplings: tuple[int, int] | None = None
@@ -93,7 +94,7 @@ class CouplingJob:
             numbered = insert_couplings(
                 connection, mapping, rows.with_columns(pl.lit(0, dtype=pl.Int64).alias("state"))
             )
-            for pass_ in Pass:
+            for pass_ in self._waiting:
                 clear_pending(connection, mapping, pass_, pairs.get_column(f"{pass_.source.value}_id").to_list())
             if self._read_before and self.coupled + count <= FEW:
                 look_again(
@@ -105,8 +106,8 @@ class CouplingJob:
             advance_job(connection, self.number, counted, {}, None, None)
         self.coupled += count
         if count:
-            numbers = numbered.get_column("coupling_id").to_list()
-            self.couplings = (self.couplings[0] if self.couplings else numbers[0], numbers[-1])
+            numbers = numbered.get_column("coupling_id")
+            self.couplings = (self.couplings[0] if self.couplings else int(numbers[0]), int(numbers[-1]))
 
     def tell_unmatched(self, unmatched: pl.DataFrame, *, to_be_made: bool = False) -> None:
         """Tell of local records (`local_id`, `reason`) for which no counterpart was found: an error row for each.

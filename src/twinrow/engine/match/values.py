@@ -100,8 +100,9 @@ class SideValues:
         request = ChangeRequest(end.table.name, self._fields, None, None, asked, self._context.engine.page_rows)
         pages = end.connector.changes(request)
         for page in read_ahead(pages) if end.capabilities.reads_ahead else pages:
-            frame = self._compared(page.frame.filter(~pl.col(DELETED)).unique(ID, keep="last", maintain_order=True))
-            yield frame.filter(pl.col(IN_FILTER) & pl.col(ADMITTED) & ~pl.col(MERGED))
+            frame = self._compared(_present(page.frame))
+            takes_part = frame.select(pl.col(IN_FILTER) & pl.col(ADMITTED) & ~pl.col(MERGED)).to_series()
+            yield frame if takes_part.all() else frame.filter(takes_part)
 
     def fetched(self, ids: Sequence[str]) -> Iterator[pl.DataFrame]:
         """Yield the records with these ids, as far as they exist, whether they take part or not.
@@ -147,6 +148,15 @@ class SideValues:
             pl.when(carriable & has_own).then(form).alias(value(plan.index)),
             (has_own & ~(carriable & form.is_null())).alias(filled(plan.index)),
         ]
+
+
+def _present(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return the records of a page of a feed, each once; a page that has to be changed is rare."""
+    if frame.get_column(DELETED).any():
+        frame = frame.filter(~pl.col(DELETED))
+    if frame.get_column(ID).n_unique() == frame.height:
+        return frame
+    return frame.unique(ID, keep="last", maintain_order=True)
 
 
 def _form(text: pl.Expr, criterion: Criterion) -> pl.Expr:
