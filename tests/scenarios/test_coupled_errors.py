@@ -335,3 +335,58 @@ def test_a_number_that_is_not_on_the_list_is_told_before_anything_is_done() -> N
             with pytest.raises(ConfigurationError, match="no side is gone"):
                 getattr(world.pair.workspace, action)([error.number])
         assert len(world.coupled("CUSTOMER")) == 1
+
+
+def test_a_record_that_is_there_again_is_not_touched_by_a_deletion_that_was_broken_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with MemoryPair(mapping(direction=Direction.TO_INTEGRATION)) as pair:
+        local, account = add_pair(pair, "from here")
+        add_pair(pair, "another")
+        pair.synchronize()
+        pair.integration.edit("account", account, name="from there")
+        kept = pair.integration.record("account", account)
+        remove(pair, INTEGRATION, account)
+        pair.workspace.find_deleted("CUSTOMER")
+        (error,) = pair.workspace.list_coupled_errors()
+        with monkeypatch.context() as patched:
+            patched.setattr("twinrow.engine.passes.named_batches", _break_off)
+            with pytest.raises(KeyboardInterrupt):
+                pair.workspace.delete_records([error.number])
+        pair.integration.add("account", {"name": kept["name"]}, id=account)
+
+        pair.synchronize()
+
+        assert pair.local.record("customers", local)["displayName"] == "from here"
+        assert pair.integration.record("account", account)["name"] == "from there"
+
+
+def _break_off(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_records_that_were_given_up_are_not_broken() -> None:
+    given_up = {"integration": {"name": "given up"}}
+    rules = {"delete_propagation": "to_integration", "deactivation": given_up}
+    with MemoryPair(mapping(**rules), local={"deletes_in_feed": True}) as pair:
+        ids = [add_pair(pair, name) for name in ("a", "b", "c")]
+        pair.synchronize()
+        remove(pair, LOCAL, ids[0][0])
+        pair.synchronize()
+        assert pair.integration.record("account", ids[0][1])["name"] == "given up"
+        found = pair.workspace.find_deleted("CUSTOMER")["CUSTOMER"]
+        assert (found.gone, found.outside) == (0, 0)
+        assert pair.workspace.list_coupled_errors() == []
+
+
+def test_couplings_of_which_nothing_is_seen_stay_where_they_are_too_many_to_go_by_themselves() -> None:
+    world, ids = aside(count=3)
+    with world:
+        for local, account in ids:
+            world.pair.local.remove(here("CUSTOMER"), local)
+            world.pair.integration.remove(there("CUSTOMER"), account)
+        errors = world.pair.workspace.list_coupled_errors()
+        assert [one.remedies for one in errors] == [{Remedy.UNCOUPLE}] * 3
+        assert len(world.coupled("CUSTOMER")) == 3
+        world.pair.workspace.uncouple_coupled_errors([one.number for one in errors])
+        assert world.coupled("CUSTOMER") == []

@@ -19,7 +19,7 @@ from twinrow.engine.broken import Broken, set_broken_aside
 from twinrow.engine.context import RunOptions
 from twinrow.model.errors import ConfigurationError, TwinrowError, UnknownName
 from twinrow.model.sides import Pass, Side
-from twinrow.store.couplings import by_number
+from twinrow.store.couplings import by_number, count_couplings
 from twinrow.store.mappings import StoredMapping
 from twinrow.store.pending import PendingRecord, clear_pending, pending_of
 from twinrow.store.pending import list_pending as stored_pending
@@ -77,6 +77,8 @@ class CoupledError:
         """What can be done with it as it is now."""
         if not self.coupled:
             return frozenset({Remedy.RETRY, Remedy.SYNCHRONIZE, Remedy.LOG, Remedy.COUPLE})
+        if not any(self.exists.values()):
+            return frozenset({Remedy.UNCOUPLE})
         if self.survivor is None:
             return frozenset(Remedy) - {Remedy.RESTORE, Remedy.DELETE}
         found = frozenset({Remedy.UNCOUPLE, Remedy.RESTORE, Remedy.DELETE})
@@ -149,20 +151,25 @@ def _listed(context: ActionContext, stored: StoredMapping, rows: Sequence[Pendin
         )
         for row in rows
     ]
-    _forget_dead(context, stored, [one for one in found if not any(one.exists.values())])
-    return [one for one in found if any(one.exists.values())]
+    forgotten = _forget_dead(context, stored, [one for one in found if not any(one.exists.values())])
+    return [one for one in found if one.number not in forgotten]
 
 
-def _forget_dead(context: ActionContext, stored: StoredMapping, dead: Sequence[CoupledError]) -> None:
-    """Forget what nothing is left of. Looking at the list never fails for it: the next look forgets it, too."""
-    coupled = [one.ids[Side.LOCAL] or "" for one in dead if one.coupled]
-    if coupled:
-        with suppress(TwinrowError):
-            uncouple(context, stored.name, coupled)
+def _forget_dead(context: ActionContext, stored: StoredMapping, dead: Sequence[CoupledError]) -> set[int]:
+    """Forget what nothing is left of, and return the numbers of that; looking at the list never fails for it.
+
+    So many couplings that the mapping would not let a run remove them stay on the list: perhaps the systems only show nothing.
+    """
+    coupled = {one.number: one.ids[Side.LOCAL] or "" for one in dead if one.coupled}
     with context.database.transaction() as connection:
         for pass_ in Pass:
             loose = [one.ids[pass_.source] or "" for one in dead if not one.coupled and one.pass_ is pass_]
             clear_pending(connection, stored, pass_, loose)
+        allowed = stored.mapping.delete_limit.allows(len(coupled), count_couplings(connection, stored))
+    if coupled and allowed:
+        with suppress(TwinrowError):
+            uncouple(context, stored.name, list(coupled.values()))
+    return {one.number for one in dead if one.number not in coupled or allowed}
 
 
 def synchronize_coupled_errors(

@@ -53,7 +53,8 @@ def set_broken_aside(shared: RunContext) -> Broken:
 def _known(shared: RunContext, side: Side) -> Iterator[pl.DataFrame]:
     """Yield the couplings whose record is known to be gone already."""
     with shared.database.reading() as connection:
-        pages = list(in_state(connection, shared.mapping, GONE[side], State.SKIPPED, _BATCH))
+        taken_care_of = State.SKIPPED | State.DEACTIVATED | State.TO_UNCOUPLE
+        pages = list(in_state(connection, shared.mapping, GONE[side], taken_care_of, _BATCH))
     yield from pages
 
 

@@ -153,11 +153,13 @@ def changed_batches(
 
 def _pages(context: PassContext, since: str | None, cursor: str | None, settling: Settling) -> Iterator[SourceBatch]:
     source = context.source
+    with context.database.reading() as connection:
+        was_read = read_watermark(connection, context.mapping.id, context.pass_.source) is not None
     if since is None and cursor is None and not context.options.planning:
         with context.database.transaction() as connection:
             check_fence(connection, context.shared.lease)
             prune_seen(connection, context.mapping.id, context.pass_.source, None)
-            if read_watermark(connection, context.mapping.id, context.pass_.source) is not None:
+            if was_read:
                 # A feed that begins anew tells nothing of what was deleted before.
                 set_setting(connection, _deletes_setting(context), _LONG_AGO.isoformat())
     request = ChangeRequest(
@@ -167,7 +169,8 @@ def _pages(context: PassContext, since: str | None, cursor: str | None, settling
         cursor,
         context.condition,
         context.batch_rows,
-        remembered(context),
+        # What is read again is to be compared, also where nobody has said that it was changed.
+        None if was_read and since is None else remembered(context),
     )
     pages = source.connector.changes(request)
     for page in read_ahead(pages) if source.capabilities.reads_ahead else pages:

@@ -9,7 +9,7 @@ from datetime import datetime
 import polars as pl
 from sqlalchemy import Connection
 
-from twinrow.batch.columns import ID, VERSION
+from twinrow.batch.columns import DELETED, ID, VERSION
 from twinrow.engine.behind import Settling, can_settle_behind
 from twinrow.engine.changes import (
     CHANGES,
@@ -89,7 +89,9 @@ class PassRun:
         if context.options.named or context.options.coupled is not None:
             chosen = context.options.coupled
             for batch in named_batches(context) if chosen is None else coupled_batches(context, chosen):
-                stages.process(batch.frame, NAMED, None, removing=True)
+                # Whoever has what is left deleted means records that are gone: one that is there again is left alone.
+                gone = pl.col(DELETED) if context.options.missing == "delete" else pl.lit(True)
+                stages.process(batch.frame.filter(gone), NAMED, None, removing=True)
             _finish(context, None, None)
             return
         tried: dict[str, str | None] = {}
