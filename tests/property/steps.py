@@ -72,5 +72,10 @@ TOURS = (
         ("edit_both", 0, 0, 1, 2), ("plan", 0), ("run",), ("resolve", 0, 0),
         ("edit_both", 1, 0, 1, 1), ("run_named", 0, 1, 0, 1), ("edit", 1, 1, 0, 2), ("run_named", 0, 1, 0, 1),
     ),
+    # One member of a merge group is changed while it is not mapped; mapped again, it is not overwritten along with the other one.
+    _tour(
+        ("update_policy", 2), ("field_status", 2), ("run",), ("edit", 1, 0, 2, 2), ("run",),
+        ("field_status", 2), ("edit", 0, 0, 1, 3), ("run",),
+    ),
 )  # fmt: skip
 """Lives that come to what random ones seldom come to."""
