@@ -8,6 +8,7 @@ mappings whose records depend on one another have no batch settled behind (`can_
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
@@ -16,7 +17,7 @@ from typing import Self
 import polars as pl
 
 from twinrow.batch.columns import ID
-from twinrow.batch.hooks import CouplingLookup
+from twinrow.batch.hooks import CouplingLookup, Rule
 from twinrow.engine.context import PassContext
 from twinrow.engine.lookups import related_mappings
 from twinrow.model.outcomes import Counters
@@ -33,13 +34,16 @@ def can_settle_behind(context: PassContext) -> bool:
     mapping = context.mapping
     if mapping.id in related_mappings(mapping.mapping, context.shared.mappings):
         return False
-    for rule in context.shared.rules:
-        if rule.natural(context.hooks) is not None:
-            return False
-        for wanted in rule.lookups(context.hooks):
-            if isinstance(wanted, CouplingLookup) and wanted.mapping == mapping.name:
-                return False
-    return True
+    try:
+        return not any(_asks_for_couplings(rule, context) for rule in context.shared.rules)
+    except Exception:  # rules are other people's code; what breaks is told of the records that it concerns
+        logging.getLogger(__name__).debug("A rule of %s broke", mapping.name, exc_info=True)
+        return False
+
+
+def _asks_for_couplings(rule: Rule, context: PassContext) -> bool:
+    wanted = [one for one in rule.lookups(context.hooks) if isinstance(one, CouplingLookup)]
+    return rule.natural(context.hooks) is not None or any(one.mapping == context.mapping.name for one in wanted)
 
 
 class Settling:

@@ -117,7 +117,7 @@ def _makes_anew(shared: RunContext, pass_: Pass) -> bool:
         return False
     if any(rule.natural(reading.hooks) is not None for rule in shared.rules):
         return False  # it couples what is there already by itself
-    if options.create or options.full:
+    if options.create:
         return True
     with shared.database.reading() as connection:
         known = read_watermark(connection, shared.mapping.id, pass_.source)
