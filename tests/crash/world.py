@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 
 import twinrow
-from tests.crash.child import SETTINGS, Work, work
+from tests.crash.child import SETTINGS, LastWords, Work, work
 from twinrow.batch.columns import ID, VERSION, column_type
 from twinrow.cli.demo.comparison import compare
 from twinrow.cli.sandbox import PERSON, SandboxPair, open_sandboxes
@@ -45,16 +45,26 @@ UNMARKED: Mapping[str, Any] = {"chosen_ids": False, "custom_route": False}
 _processes = multiprocessing.get_context("forkserver")
 # Loaded once for all processes. Polars starts what it works with only when it is used, so it may be among it.
 _processes.set_forkserver_preload(
-    ["tests.crash.child", "twinrow.workspace", "twinrow.connectors.dataverse", "twinrow.connectors.business_central"]
+    [
+        "tests.crash.child",
+        "twinrow.workspace",
+        "twinrow.connectors.business_central",
+        "twinrow.connectors.dataverse",
+        "twinrow.connectors.sql",
+    ]
 )
 
 
 @dataclass(slots=True)
 class Ended:
-    """How a process ended: killed, or with what it told."""
+    """How a process ended: killed, or with what it told.
+
+    `settling` tells of each step, or of the one at which the process was killed, whether a batch was being settled behind.
+    """
 
     killed: bool
     steps: Sequence[str] = ()
+    settling: Sequence[bool] = ()
     failed: Sequence[str] = ()
     written: int = 0
 
@@ -66,12 +76,14 @@ def run_apart(store: str, mappings: Sequence[str], fatal: int | None = None, oth
     process.start()
     sending.close()
     try:
-        told: dict[str, Any] = receiving.recv()
+        told: LastWords | dict[str, Any] = receiving.recv()
     except EOFError:
         process.join()
-        assert process.exitcode == -signal.SIGKILL, f"the process ended by itself with exit code {process.exitcode}"
-        return Ended(killed=True)
+        raise AssertionError(f"the process ended by itself with exit code {process.exitcode}") from None
     process.join()
+    if isinstance(told, LastWords):
+        assert process.exitcode == -signal.SIGKILL, f"the process was not killed: exit code {process.exitcode}"
+        return Ended(killed=True, settling=[told.settling])
     return Ended(killed=False, **told)
 
 
